@@ -1,0 +1,90 @@
+"""What the helper processes do: bind the namespace files, write the id maps.
+
+Both jobs need what the launching process gives up in unshare(2): the mounts, and the power over
+ids, of the namespaces that it leaves.
+"""
+
+import posix
+
+from .errors import LaunchError, SilentFailure, attempt, finish
+from .program import Environment, start_program
+from .syscalls import (
+    CLONE_NEWCGROUP,
+    CLONE_NEWIPC,
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    CLONE_NEWTIME,
+    CLONE_NEWUSER,
+    CLONE_NEWUTS,
+    MS_BIND,
+    fsencode,
+    mount,
+    write_all,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .idmaps import Range
+
+# The files in /proc/PID/ns, in the order in which they are bound. A process is not in the new
+# PID and time namespaces itself, so these are looked for under the name of its children's.
+NAMESPACE_FILES = (
+    (CLONE_NEWUSER, "user"),
+    (CLONE_NEWCGROUP, "cgroup"),
+    (CLONE_NEWIPC, "ipc"),
+    (CLONE_NEWUTS, "uts"),
+    (CLONE_NEWNET, "net"),
+    (CLONE_NEWPID, "pid_for_children"),
+    (CLONE_NEWNS, "mnt"),
+    (CLONE_NEWTIME, "time_for_children"),
+)
+
+MAP_LIMIT = 4096  # bytes that the kernel takes in the one write that a map may have
+
+
+def bind_namespaces(files: "dict[int, str]", process: int) -> int:
+    """Make the new namespaces of a process persistent, each bound on its file."""
+    for flag, name in NAMESPACE_FILES:
+        if flag in files:
+            source, target = f"/proc/{process}/ns/{name}", files[flag]
+            attempt(f"mount {source} on {target} failed", mount, source, target, None, MS_BIND)
+    return 0
+
+
+def write_id_maps(maps: "dict[str, list[Range]]", process: int, command: str) -> int:
+    """Write the "uid" and "gid" maps of the user namespace that a process has made.
+
+    Root does it by itself; anybody else has newuidmap(1) and newgidmap(1) do it, which know
+    the ids that are the user's to give.
+    """
+    from .idmaps import map_lines
+
+    for kind, ranges in maps.items():
+        if posix.geteuid() == 0:
+            _write_map(f"/proc/{process}/{kind}_map", fsencode(map_lines(ranges)))
+        else:
+            numbers = [number for range in ranges for number in range.as_tuple()]
+            _run([f"new{kind}map", str(process), *map(str, numbers)], command)
+    return 0
+
+
+def _write_map(path: str, lines: bytes) -> None:
+    if len(lines) > MAP_LIMIT:
+        raise LaunchError(f"{path} too large for kernel 4k limit")
+    flags = posix.O_WRONLY | posix.O_CLOEXEC
+    map_file = attempt(f"failed to open {path}", posix.open, path, flags)
+    attempt(f"failed to write {path}", write_all, map_file, lines)
+    posix.close(map_file)
+
+
+def _run(words: "list[str]", command: str) -> None:
+    """Run a program and wait for it. Raises SilentFailure with its status if it fails."""
+    process = attempt("fork failed", posix.fork)
+    if process == 0:
+        finish(command, start_program, words, Environment())
+    status = attempt("waitpid failed", posix.waitpid, process, 0)[1]
+    if posix.WIFSIGNALED(status):
+        raise LaunchError(f"{words[0]} was killed by signal {posix.WTERMSIG(status)}")
+    if status:
+        raise SilentFailure(posix.WEXITSTATUS(status))

@@ -1,0 +1,74 @@
+"""The arithmetic of the id maps of a user namespace, see user_namespaces(7)."""
+
+from .errors import UsageError
+from .values import UNSIGNED_32_BIT, integer
+
+
+class Range:
+    """``count`` ids from ``inner`` on in the namespace are those from ``outer`` on outside.
+
+    A range that ``shifts`` keeps its count when it gives way to a single mapping: the block of
+    ids behind it is known to be free. Any other loses its topmost id.
+    """
+
+    __slots__ = ("count", "inner", "outer", "shifts")
+
+    def __init__(self, inner: int, outer: int, count: int, shifts: bool = False) -> None:
+        self.inner = inner
+        self.outer = outer
+        self.count = count
+        self.shifts = shifts
+
+    def as_tuple(self) -> "tuple[int, int, int]":
+        """Return what a line of uid_map says: inner, outer, count."""
+        return self.inner, self.outer, self.count
+
+
+def parse_range(text: str) -> Range:
+    """Read ``inner:outer:count``, or ``outer,inner,count`` as it was before util-linux 2.39."""
+    parts = text.split(":")
+    if len(parts) != 3:
+        outer_first = text.split(",")
+        parts = outer_first[1::-1] + outer_first[2:]
+    try:
+        inner, outer, count = (integer(part, UNSIGNED_32_BIT) for part in parts)
+    except (ValueError, OverflowError):
+        raise UsageError(f"invalid mapping '{text}'") from None
+    return Range(inner, outer, count)
+
+
+def with_single(ranges: "list[Range]", single: int, caller: int) -> "list[Range]":
+    """Return the ranges behind a mapping of ``single`` inside to ``caller`` outside.
+
+    No id may be mapped twice, so each range gives way to both.
+    """
+    joined = [Range(single, caller, 1)]
+    for range in ranges:
+        joined += _give_way(range, single, caller)
+    return joined
+
+
+def _give_way(range: Range, single: int, caller: int) -> "list[Range]":
+    """Return what is left of a range where ``single`` inside and ``caller`` outside are taken.
+
+    The ids of the range still pair up in their order, each side skipping the id that is taken.
+    """
+    inner_hole = single - range.inner  # as a distance from the start of the range
+    outer_hole = caller - range.outer
+    count = range.count
+    # A hole just behind the range costs an id too, as it does with util-linux.
+    if not range.shifts and (0 <= inner_hole <= count or 0 <= outer_hole <= count):
+        count -= 1
+    holes = sorted(hole for hole in {inner_hole, outer_hole} if 0 < hole < count)
+    pieces = []
+    for start, end in zip([0, *holes], [*holes, count]):
+        inner = range.inner + start + (0 <= inner_hole <= start)
+        outer = range.outer + start + (0 <= outer_hole <= start)
+        if end > start:
+            pieces.append(Range(inner, outer, end - start))
+    return pieces
+
+
+def map_lines(ranges: "list[Range]") -> str:
+    """Return the text of uid_map or gid_map: a line "inner outer count" for each range."""
+    return "".join(f"{range.inner} {range.outer} {range.count}\n" for range in ranges)

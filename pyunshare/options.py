@@ -1,0 +1,227 @@
+"""The options of unshare(1), each in one row.
+
+The parser, the help text, the manual page, the shell completions and the Python interface are
+all drawn from this table. Its order is part of the interface: getopt_long(3) lists the
+candidates of an ambiguous prefix in it.
+"""
+
+from .syscalls import (
+    CLONE_NEWCGROUP,
+    CLONE_NEWIPC,
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    CLONE_NEWTIME,
+    CLONE_NEWUSER,
+    CLONE_NEWUTS,
+)
+
+# The headings of the help text and the manual page
+GENERAL = "General"
+NAMESPACES = "Namespaces"
+PROCESS = "The process"
+FILE_SYSTEMS = "File systems"
+USERS = "Users and groups"
+CLOCKS = "Clocks"
+ENVIRONMENT = "Environment"
+
+
+class Option:
+    """One option: its names, the value it takes, the namespaces it asks for, and its help.
+
+    ``value`` is None for an option without a value, ``"=word"`` for one with a value that is
+    optional, and otherwise the word that stands for the value.
+    """
+
+    __slots__ = ("flags", "group", "help", "letter", "name", "value")
+
+    def __init__(
+        self, name: str, letter: str, value: "str | None", flags: int, group: str, help: str
+    ) -> None:
+        self.name = name
+        self.letter = letter
+        self.value = value
+        self.flags = flags
+        self.group = group
+        self.help = help
+
+    @property
+    def requires_value(self) -> bool:
+        """Whether the next word is the value where none is attached."""
+        return self.value is not None and self.value[0] != "="
+
+
+OPTIONS = (
+    Option("help", "h", None, 0, GENERAL, "print this help and exit"),
+    Option("version", "V", None, 0, GENERAL, "print the version and exit"),
+    Option("mount", "m", "=file", CLONE_NEWNS, NAMESPACES, "new mount namespace"),
+    Option("uts", "u", "=file", CLONE_NEWUTS, NAMESPACES, "new UTS namespace: host name"),
+    Option("ipc", "i", "=file", CLONE_NEWIPC, NAMESPACES, "new IPC namespace: System V, mqueue"),
+    Option("net", "n", "=file", CLONE_NEWNET, NAMESPACES, "new network namespace"),
+    Option("pid", "p", "=file", CLONE_NEWPID, NAMESPACES, "new PID namespace for the children"),
+    Option("user", "U", "=file", CLONE_NEWUSER, NAMESPACES, "new user namespace"),
+    Option("cgroup", "C", "=file", CLONE_NEWCGROUP, NAMESPACES, "new cgroup namespace"),
+    Option("time", "T", "=file", CLONE_NEWTIME, NAMESPACES, "new time namespace for the children"),
+    Option("fork", "f", None, 0, PROCESS, "run the program as a child and wait for it"),
+    Option(
+        "kill-child",
+        "",
+        "=signal",
+        0,
+        PROCESS,
+        "send the child this signal (default KILL) when pyunshare dies; implies --fork",
+    ),
+    Option(
+        "forward-signals",
+        "",
+        None,
+        0,
+        PROCESS,
+        "pass SIGINT and SIGTERM on to the child; implies --fork",
+    ),
+    Option(
+        "mount-proc",
+        "",
+        "=directory",
+        CLONE_NEWNS,
+        FILE_SYSTEMS,
+        "mount proc on the directory (default /proc); implies --mount",
+    ),
+    Option(
+        "mount-binfmt",
+        "",
+        "=directory",
+        CLONE_NEWNS | CLONE_NEWUSER,
+        FILE_SYSTEMS,
+        "mount binfmt_misc on the directory (default /proc/sys/fs/binfmt_misc, then with "
+        "--mount-proc); implies --mount and --user",
+    ),
+    Option(
+        "map-user",
+        "",
+        "user",
+        CLONE_NEWUSER,
+        USERS,
+        "be this user (name or number) inside; implies --user",
+    ),
+    Option(
+        "map-users",
+        "",
+        "range",
+        CLONE_NEWUSER,
+        USERS,
+        "map users: inner:outer:count, auto, subids or all; may be repeated; implies --user",
+    ),
+    Option(
+        "map-group",
+        "",
+        "group",
+        CLONE_NEWUSER,
+        USERS,
+        "have this group (name or number) inside; implies --user",
+    ),
+    Option(
+        "map-groups",
+        "",
+        "range",
+        CLONE_NEWUSER,
+        USERS,
+        "map groups: inner:outer:count, auto, subids or all; may be repeated; implies --user",
+    ),
+    Option(
+        "map-root-user",
+        "r",
+        None,
+        CLONE_NEWUSER,
+        USERS,
+        "be root inside: --map-user 0 --map-group 0",
+    ),
+    Option(
+        "map-current-user",
+        "c",
+        None,
+        CLONE_NEWUSER,
+        USERS,
+        "be the same user and have the same group inside",
+    ),
+    Option(
+        "map-auto",
+        "",
+        None,
+        CLONE_NEWUSER,
+        USERS,
+        "map the subordinate ids from 0 on: --map-users auto --map-groups auto",
+    ),
+    Option(
+        "map-subids",
+        "",
+        None,
+        CLONE_NEWUSER,
+        USERS,
+        "map the subordinate ids to themselves: --map-users subids --map-groups subids",
+    ),
+    Option(
+        "owner",
+        "",
+        "uid:gid",
+        CLONE_NEWUSER,
+        USERS,
+        "the user and group that own the new user namespace; implies --user",
+    ),
+    Option(
+        "propagation",
+        "",
+        "mode",
+        0,
+        FILE_SYSTEMS,
+        "propagation of the mounts in a new mount namespace: slave, private (the default), "
+        "shared or unchanged",
+    ),
+    Option(
+        "setgroups",
+        "",
+        "word",
+        0,
+        USERS,
+        "allow or deny setgroups(2) in the new user namespace",
+    ),
+    Option(
+        "keep-caps",
+        "",
+        None,
+        0,
+        USERS,
+        "let the program keep the capabilities that the new user namespace gives",
+    ),
+    Option("setuid", "S", "uid", 0, USERS, "run the program as this user, by number"),
+    Option(
+        "setgid",
+        "G",
+        "gid",
+        0,
+        USERS,
+        "run the program with this group, by number, and no supplementary groups",
+    ),
+    Option("root", "R", "directory", 0, FILE_SYSTEMS, "use the directory as root directory"),
+    Option("wd", "w", "directory", 0, FILE_SYSTEMS, "use the directory as working directory"),
+    Option("monotonic", "", "seconds", 0, CLOCKS, "offset of CLOCK_MONOTONIC; needs --time"),
+    Option("boottime", "", "seconds", 0, CLOCKS, "offset of CLOCK_BOOTTIME; needs --time"),
+    Option(
+        "load-interp",
+        "l",
+        "string",
+        CLONE_NEWNS | CLONE_NEWUSER,
+        FILE_SYSTEMS,
+        "register a binary format, :name:type:offset:magic:mask:interpreter:flags, in a "
+        "binfmt_misc of its own; implies --mount-binfmt",
+    ),
+    Option("clear-env", "", None, 0, ENVIRONMENT, "start the program with no environment"),
+    Option(
+        "whitelist-env",
+        "",
+        "names",
+        0,
+        ENVIRONMENT,
+        "start it with these variables only: name,name,...; may be repeated",
+    ),
+)

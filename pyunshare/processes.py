@@ -1,0 +1,161 @@
+"""The processes of a launch: how they wait for each other, and how the parent ends."""
+
+import _signal
+import posix
+from _signal import SIGCHLD, SIGINT, SIGTERM
+
+from .errors import LaunchError, SilentFailure, attempt, finish
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable
+
+
+class Gate:
+    """A pipe at which a process waits until another one, which may die instead, lets it pass.
+
+    That death shows in the last write end being closed, so a process that is not to open the
+    gate has to shut its copy. Both ends are closed when a program is executed.
+    """
+
+    def __init__(self) -> None:
+        self._read_end, self._write_end = attempt("pipe failed", posix.pipe)
+
+    def open(self) -> None:
+        """Let the waiting process pass."""
+        # The read end, which nobody closes, spares the writer a SIGPIPE if the other is dead.
+        posix.write(self._write_end, b"\n")
+
+    def shut(self) -> None:
+        """Give up the power to open the gate."""
+        posix.close(self._write_end)
+
+    def wait(self) -> bool:
+        """Wait until the gate is opened; return False if nobody is left who could."""
+        return bool(posix.read(self._read_end, 1))
+
+    def is_deserted(self) -> bool:
+        """Tell, without waiting, whether nobody is left who could open the gate."""
+        posix.set_blocking(self._read_end, False)
+        try:
+            return not posix.read(self._read_end, 1)
+        except BlockingIOError:
+            return False
+
+
+class Helper:
+    """A process that stays behind in the old namespaces to do one job there when told to.
+
+    When the process that started it dies or dismisses it, it ends at once, the job undone.
+    Helpers are to be dismissed in the reverse order of their start, for each has a copy of the
+    write end of the gate that an earlier one waits at.
+    """
+
+    def __init__(self, name: str, command: str, job: "Callable[[], int]") -> None:
+        self._name = name
+        self._gate = Gate()
+        self._process = attempt("fork failed", posix.fork)
+        self._is_waiting = True
+        if self._process == 0:
+            self._gate.shut()
+            finish(command, lambda: job() if self._gate.wait() else 0)
+
+    def do_job(self) -> None:
+        """See the job done. Raises SilentFailure, or LaunchError if the helper was killed."""
+        self._gate.open()
+        status = self._see_it_end()
+        if posix.WIFSIGNALED(status):
+            raise LaunchError(f"{self._name} was killed by signal {posix.WTERMSIG(status)}")
+        if status:
+            raise SilentFailure(posix.WEXITSTATUS(status))
+
+    def dismiss(self) -> None:
+        """See the helper end, the job undone unless it was done before."""
+        if self._is_waiting:
+            self._see_it_end()
+
+    def _see_it_end(self) -> int:
+        self._is_waiting = False
+        self._gate.shut()
+        return _wait_for(self._process)
+
+
+class Worker:
+    """The process that becomes the program: after --fork a child, and its parent stays.
+
+    The object exists in both processes, and :attr:`is_this_process` tells them apart. The
+    parent lives through SIGINT and SIGTERM, or passes them on, from before the child exists.
+    """
+
+    def __init__(self, gate: Gate, forward_signals: bool) -> None:
+        self._gate = gate
+        # SIGCHLD is waited for together with the signals to forward.
+        blocked = [SIGINT, SIGTERM, SIGCHLD] if forward_signals else [SIGINT, SIGTERM]
+        self._signal_mask = attempt(
+            "sigprocmask block failed", _signal.pthread_sigmask, _signal.SIG_BLOCK, blocked
+        )
+        # A signal that the caller has blocked is the caller's to keep, and not forwarded.
+        self._forwarded = [
+            signal for signal in blocked if forward_signals and signal not in self._signal_mask
+        ]
+        self._process = attempt("fork failed", posix.fork)
+        self.is_this_process = self._process == 0
+
+    def begin(self, wait_for_parent: bool) -> None:
+        """In the child: take up what the caller gave. Raises SilentFailure without a parent."""
+        self._gate.shut()
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, self._signal_mask)
+        if wait_for_parent and not self._gate.wait():
+            raise SilentFailure
+
+    def check_parent(self) -> None:
+        """In the child: raise SilentFailure if the parent is dead already."""
+        if self._gate.is_deserted():
+            raise SilentFailure
+
+    def dismiss(self) -> None:
+        """In the parent: see the child end that still waits for it."""
+        self._gate.shut()
+        _wait_for(self._process)
+
+    def let_begin(self) -> None:
+        """In the parent: let the child go on."""
+        self._gate.open()
+
+    def attend(self) -> int:
+        """In the parent: wait for the child's end, and return its status or die as it did."""
+        status = self._wait_forwarding() if self._forwarded else _wait_for(self._process)
+        if posix.WIFSIGNALED(status):
+            _die_of(posix.WTERMSIG(status))
+        return posix.WEXITSTATUS(status)
+
+    def _wait_forwarding(self) -> int:
+        # The signals are blocked and asked for. A handler would leave a moment between itself
+        # and the wait that it is to interrupt, and a signal could be lost in it.
+        while True:
+            signal = _signal.sigwait({*self._forwarded, SIGCHLD})
+            if signal != SIGCHLD:
+                posix.kill(self._process, signal)
+            elif posix.waitid(posix.P_PID, self._process, _ENDED_AND_STAYS):
+                return _wait_for(self._process)
+
+
+# Options for waitid(2) that tell whether a child has ended, leaving it to be waited for
+_ENDED_AND_STAYS = posix.WEXITED | posix.WNOHANG | posix.WNOWAIT
+
+
+def _wait_for(process: int) -> int:
+    """Wait until a child has ended (not merely stopped) and return its wait status."""
+    _, status = attempt("waitpid failed", posix.waitpid, process, 0)
+    return status
+
+
+def _die_of(signal: int) -> None:
+    """End this process by a signal, so that the caller sees what became of the program."""
+    try:
+        _signal.signal(signal, _signal.SIG_DFL)
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [signal])
+    except OSError:
+        pass  # SIGKILL needs neither, and two signals are the C library's own
+    posix.kill(posix.getpid(), signal)
+    raise LaunchError("child exit failed")  # process 1 of a PID namespace outlives it

@@ -1,0 +1,158 @@
+"""Becoming the program: execvp(3), the login shell, and the environment that they get."""
+
+import posix
+from errno import (
+    EACCES,
+    ENAMETOOLONG,
+    ENODEV,
+    ENOENT,
+    ENOEXEC,
+    ENOTDIR,
+    ESTALE,
+    ETIMEDOUT,
+)
+
+from .errors import LaunchError
+from .syscalls import fsdecode, fsencode, read_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+SHELL = "/bin/sh"
+DEFAULT_PATH = "/bin:/usr/bin"  # where execvp(3) looks without PATH: confstr(3), _CS_PATH
+NAME_MAX = 255  # <linux/limits.h>, in bytes
+PATH_MAX = 4096
+
+# After these a better file may be found further on in PATH.
+_SEARCH_GOES_ON = (EACCES, ENOENT, ESTALE, ENOTDIR, ENODEV, ETIMEDOUT)
+
+
+class Environment:
+    """The environment of the program: this process's own as it is, or chosen variables of it.
+
+    As it is, it is left to the C library, for no dictionary can hold what an environment may:
+    a variable twice, or an entry without an equals sign.
+    """
+
+    def __init__(self, chosen: "list[str] | None" = None) -> None:
+        self._is_chosen = chosen is not None
+        self._variables = posix.environ
+        if chosen is not None:
+            names = [name for name in map(fsencode, chosen) if name in posix.environ]
+            self._variables = {name: posix.environ[name] for name in names}
+
+    def get(self, name: str) -> "str | None":
+        """Return the value of a variable, as getenv(3) does."""
+        value = self._variables.get(fsencode(name))
+        return None if value is None else fsdecode(value)
+
+    def execute(self, path: str, words: "list[str]") -> None:
+        """Become the program in a file: execve(2). Returns only by raising OSError."""
+        if self._is_chosen:
+            posix.execve(path, words, self._variables)
+        else:
+            posix.execv(path, words)
+
+
+def undo_locale_coercion() -> None:
+    """Take back what Python puts into its own environment in the C locale, see PEP 538.
+
+    Nothing else has changed the environment since the start, so the C library's copy of it is
+    then again what the caller gave, byte by byte and in the same order.
+    """
+    name = b"LC_CTYPE"
+    if posix.environ.get(name) not in (b"C.UTF-8", b"C.utf8", b"UTF-8"):
+        return
+    try:
+        given = fsencode(read_file("/proc/self/environ")).split(b"\0")
+    except OSError:
+        return
+    for entry in given:
+        if entry.startswith(name + b"="):
+            value = entry[len(name) + 1 :]
+            posix.putenv(name, value)
+            posix.environ[name] = value
+            return
+    posix.unsetenv(name)
+    del posix.environ[name]
+
+
+def start_program(words: "list[str]", environment: Environment) -> "NoReturn":
+    """Become the program that the first word names, as execvp(3) does.
+
+    Raises LaunchError, with the status that a shell gives.
+    """
+    name = words[0]
+    try:
+        if "/" in name:
+            _execute_or_interpret(name, words, environment)
+        else:
+            _search(name, words, environment)
+    except OSError as error:
+        raise _execution_error(name, error) from None
+    raise AssertionError("execve(2) returned")
+
+
+def start_login_shell(environment: Environment) -> "NoReturn":
+    """Become the user's shell, as a login shell. Raises LaunchError, as start_program() does."""
+    shell = environment.get("SHELL") or _shell_of_user(posix.getuid()) or SHELL
+    try:
+        environment.execute(shell, ["-" + shell.rpartition("/")[2]])
+    except OSError as error:
+        raise _execution_error(shell, error) from None
+    raise AssertionError("execve(2) returned")
+
+
+def _search(name: str, words: "list[str]", environment: Environment) -> None:
+    """Try the directories of PATH; an empty one is the working directory."""
+    if not name:
+        raise OSError(ENOENT, name)
+    if len(fsencode(name)) > NAME_MAX:
+        raise OSError(ENAMETOOLONG, name)
+    search_path = environment.get("PATH")
+    last_errno = ENOENT
+    for directory in (DEFAULT_PATH if search_path is None else search_path).split(":"):
+        if len(fsencode(directory)) >= PATH_MAX:
+            continue
+        try:
+            path = f"{directory}/{name}" if directory else name
+            _execute_or_interpret(path, words, environment)
+        except OSError as error:
+            if error.errno not in _SEARCH_GOES_ON:
+                raise
+            if last_errno != EACCES:  # it is remembered: there was a file
+                last_errno = error.errno
+    raise OSError(last_errno, name)
+
+
+def _execute_or_interpret(path: str, words: "list[str]", environment: Environment) -> None:
+    """Execute a file, by the shell if the kernel knows no format for it."""
+    try:
+        environment.execute(path, words)
+    except OSError as error:
+        if error.errno != ENOEXEC:
+            raise
+        environment.execute(SHELL, [SHELL, path, *words[1:]])
+
+
+def _execution_error(name: str, error: OSError) -> LaunchError:
+    status = 127 if error.errno == ENOENT else 126
+    return LaunchError(f"failed to execute {name}", error.errno, status)
+
+
+def _shell_of_user(user: int) -> "str | None":
+    """Return the login shell of a user, from the passwd(5) file that is there by now.
+
+    It is read as text: the C library would ask the modules of nsswitch.conf(5), code that a
+    new root is not to be trusted with.
+    """
+    try:
+        lines = read_file("/etc/passwd").split("\n")
+    except OSError:
+        return None
+    for line in lines:
+        fields = line.split(":")
+        if len(fields) == 7 and fields[2] == str(user):
+            return fields[6]
+    return None
