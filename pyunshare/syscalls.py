@@ -134,7 +134,7 @@ unshare: "Callable[[int], None]" = getattr(posix, "unshare", _c_unshare)
 
 
 def mount(source: str, target: str, kind: "str | None", flags: int) -> None:
-    """Mount a file system, or change a mount, as ``flags`` say: mount(2)."""
+    """Mount a file system, or change a mount, as ``flags`` say, see mount(2)."""
     encoded_kind = None if kind is None else fsencode(kind)
     _call("mount", fsencode(source), fsencode(target), encoded_kind, flags, None)
 
