@@ -39,8 +39,9 @@ class Environment:
         self._is_chosen = chosen is not None
         self._variables = posix.environ
         if chosen is not None:
-            names = [name for name in map(fsencode, chosen) if name in posix.environ]
-            self._variables = {name: posix.environ[name] for name in names}
+            # The last one named comes first: the order that util-linux gives to such a list.
+            names = [fsencode(name) for name in reversed(chosen)]
+            self._variables = {n: posix.environ[n] for n in names if n in posix.environ}
 
     def get(self, name: str) -> "str | None":
         """Return the value of a variable, as getenv(3) does."""
