@@ -153,7 +153,8 @@ def _shell_of_user(user: int) -> "str | None":
     except OSError:
         return None
     for line in lines:
-        fields = line.split(":")
-        if len(fields) == 7 and fields[2] == str(user):
+        fields = line.lstrip().split(":", 6)
+        is_comment_or_compat = fields[0].startswith(("#", "+", "-"))  # see nsswitch.conf(5)
+        if len(fields) == 7 and fields[2] == str(user) and not is_comment_or_compat:
             return fields[6]
     return None
