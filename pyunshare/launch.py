@@ -101,9 +101,11 @@ def launch(request: "Request", words: "list[str]", command: str) -> int:
 
 def _load_what_is_needed(request: "Request") -> None:
     """Load now what a later step would load from the new root."""
-    mounts = request.flags & CLONE_NEWNS or request.files
-    controls_process = request.kill_child is not None or request.keep_capabilities
-    if mounts or controls_process or not syscalls.HAS_UNSHARE:
+    if request.files:
+        from . import helpers  # noqa: F401
+    makes_mounts = request.flags & CLONE_NEWNS or request.files
+    controls_itself = request.kill_child is not None or request.keep_capabilities
+    if makes_mounts or controls_itself or not syscalls.HAS_UNSHARE:
         try:
             syscalls.load()
         except ImportError as error:
