@@ -112,13 +112,15 @@ def _search(name: str, words: "list[str]", environment: Environment) -> None:
     if len(fsencode(name)) > NAME_MAX:
         raise OSError(ENAMETOOLONG, name)
     search_path = environment.get("PATH")
+    directories = (DEFAULT_PATH if search_path is None else search_path).split(":")
+    if len(fsencode(directories[-1])) >= PATH_MAX:
+        directories.pop()
     last_errno = ENOENT
-    for directory in (DEFAULT_PATH if search_path is None else search_path).split(":"):
-        if len(fsencode(directory)) >= PATH_MAX:
-            continue
+    for directory in directories:
+        # glibc takes an element that is too long for an empty one, unless it is the last.
+        is_here = not directory or len(fsencode(directory)) >= PATH_MAX
         try:
-            path = f"{directory}/{name}" if directory else name
-            _execute_or_interpret(path, words, environment)
+            _execute_or_interpret(name if is_here else f"{directory}/{name}", words, environment)
         except OSError as error:
             if error.errno not in _SEARCH_GOES_ON:
                 raise

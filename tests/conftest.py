@@ -1,0 +1,55 @@
+"""What every black-box test gets: checked needs, and proof that it left nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import machine
+import pytest
+import support
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name our own mark; adopt what tests orphan, so that it can be found."""
+    config.addinivalue_line("markers", "needs(*names): tools, privileges and kernel features")
+    support.adopt_orphans()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what cannot run on this machine, by name."""
+    for mark in item.iter_markers("needs"):
+        machine.check(mark.args)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def workspace_removed() -> Iterator[None]:
+    """Remove what the session made."""
+    yield
+    support.remove_workspace()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Each test ends its processes and takes its mounts away."""
+    mounts_before = support.mount_table()
+    yield
+    processes = support.left_over_children()
+    # A killed one may still be on its way out: only one that stays is a fault.
+    if processes:
+        try:
+            support.wait_for(lambda: not support.left_over_children(), "processes to end", 3)
+            processes = []
+        except AssertionError:
+            processes = support.left_over_children()
+    described = []
+    for pid in processes:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
+        described.append(f"{pid}: {os.fsdecode(command)}")
+        os.kill(pid, signal.SIGKILL)
+    support.left_over_children()
+    assert not described, "processes were left behind"
+    added = [mount for mount in support.mount_table() if mount not in mounts_before]
+    assert not added, "mounts were left behind"

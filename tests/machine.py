@@ -1,0 +1,178 @@
+"""What this machine allows, probed once; every mark of the black-box tests is made here.
+
+A test says what it needs: ``@needs("root", "nsenter")``. What is missing skips it by name. With
+``PYUNSHARE_TESTS_MUST_RUN=1`` a missing tool no longer skips: the test fails. Limits of the kernel
+and the lack of privilege always skip, and say so.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from typing import Callable
+
+import pytest
+import support
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUSER = 0x10000000
+MS_REC_PRIVATE = 0x4000 | 0x40000
+
+MUST_RUN = os.environ.get("PYUNSHARE_TESTS_MUST_RUN") == "1"
+ORDINARY_ID = 61002
+OLDEST_REFERENCE = (2, 42)
+
+TOOLS = (
+    "bash",
+    "busybox",
+    "hostname",
+    "ip",
+    "ipcmk",
+    "ipcs",
+    "lsns",
+    "mount",
+    "newgidmap",
+    "newuidmap",
+    "nsenter",
+    "pgrep",
+    "ping",
+    "ps",
+    "script",
+    "strace",
+    "taskset",
+    "uptime",
+)
+
+
+PRELUDE = f"""
+import ctypes, os
+library = ctypes.CDLL(None)
+
+def unshare(flags):
+    assert library.unshare(flags) == 0
+
+def become_ordinary():
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid({ORDINARY_ID})
+        os.setuid({ORDINARY_ID})
+"""
+# Some kernels hand out user namespaces without capabilities: one has to be used to know.
+USER_NAMESPACE = f"become_ordinary(); unshare({CLONE_NEWUSER}); unshare({CLONE_NEWNS})"
+BINFMT_MISC = f"""
+uid = os.geteuid()
+unshare({CLONE_NEWUSER | CLONE_NEWNS})
+with open("/proc/self/uid_map", "w") as uid_map:
+    uid_map.write(f"0 {{uid}} 1")
+assert library.mount(b"none", b"/", None, {MS_REC_PRIVATE}, None) == 0
+directory = b"/proc/sys/fs/binfmt_misc"
+assert library.mount(b"binfmt_misc", directory, b"binfmt_misc", 0, None) == 0
+"""
+
+
+def _works(statements: str) -> bool:
+    """Whether Python statements work, in a process of their own."""
+    line = [sys.executable, "-c", PRELUDE + statements]
+    return subprocess.run(line, stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+@functools.cache
+def reference_version() -> tuple[int, ...]:
+    """The version of the reference program, () when there is none."""
+    path = support.reference_path()
+    if path is None:
+        return ()
+    text = subprocess.run([path, "--version"], stdout=subprocess.PIPE, check=False).stdout
+    return tuple(map(int, re.findall(rb"\d+", text)))
+
+
+@functools.cache
+def reference_options() -> frozenset[str]:
+    """The long options that the reference's help names."""
+    path = support.reference_path()
+    if path is None:
+        return frozenset()
+    text = subprocess.run([path, "--help"], stdout=subprocess.PIPE, check=False).stdout
+    return frozenset(os.fsdecode(word) for word in re.findall(rb"--[a-z][a-z-]*[a-z]", text))
+
+
+PRIVILEGES: dict[str, Callable[[], bool]] = {
+    "root": lambda: os.geteuid() == 0,
+}
+KERNEL: dict[str, Callable[[], bool]] = {
+    "user namespaces": lambda: _works(USER_NAMESPACE),
+    "time namespaces": lambda: os.path.exists("/proc/self/ns/time"),
+    "cgroup namespaces": lambda: os.path.exists("/proc/self/ns/cgroup"),
+    "binfmt_misc in a user namespace": lambda: _works(BINFMT_MISC),
+    "child lists": lambda: os.path.exists(f"/proc/self/task/{os.getpid()}/children"),
+}
+PROGRAMS: dict[str, Callable[[], bool]] = {
+    "compiler": lambda: support.compiler() is not None,
+    "reference": lambda: reference_version() >= OLDEST_REFERENCE,
+    "subordinate id files": lambda: all(map(os.path.exists, ("/etc/subuid", "/etc/subgid"))),
+}
+for _tool in TOOLS:
+    PROGRAMS[_tool] = functools.partial(
+        lambda name: shutil.which(name, path=support.STANDARD_PATH) is not None, _tool
+    )
+
+
+@functools.cache
+def has(name: str) -> bool:
+    """Whether the machine has what one word of ``needs`` stands for."""
+    return {**PRIVILEGES, **KERNEL, **PROGRAMS}[name]()
+
+
+def _reason_to_skip(name: str) -> str:
+    if name in KERNEL:
+        return f"this kernel does not allow it: {name}"
+    if name in PRIVILEGES:
+        return f"missing privilege: {name}"
+    if name == "reference" and reference_version():
+        return f"the reference is too old: {'.'.join(map(str, reference_version()))}"
+    return f"missing tool: {name}"
+
+
+def missing(names: Iterable[str]) -> list[str]:
+    """Why a test that needs all this is to be skipped, nothing when it can run."""
+    return [_reason_to_skip(name) for name in names if not has(name)]
+
+
+def needs(*names: str) -> pytest.MarkDecorator:
+    """Mark a test with what it needs; ``conftest.py`` acts on it before the test begins."""
+    unknown = set(names) - {*PRIVILEGES, *KERNEL, *PROGRAMS}
+    assert not unknown, unknown
+    return pytest.mark.needs(*names)
+
+
+def check(names: Iterable[str]) -> None:
+    """Skip, or fail where tools have to be there, what cannot run here."""
+    for name in names:
+        if has(name):
+            continue
+        if MUST_RUN and name in PROGRAMS:
+            pytest.fail(f"{_reason_to_skip(name)}, and PYUNSHARE_TESTS_MUST_RUN is set")
+        pytest.skip(_reason_to_skip(name))
+
+
+def check_options(words: Iterable[support.Word]) -> None:
+    """Skip by name a command line with an option that the reference lacks."""
+    for word in words:
+        text = os.fsdecode(word)
+        option = text.partition("=")[0]
+        if (
+            option
+            in {"--clear-env", "--whitelist-env", "--map-subids", "--owner"}
+            | {
+                "--forward-signals",
+                "--load-interp",
+                "--mount-binfmt",
+            }
+            and option not in reference_options()
+        ):
+            pytest.skip(f"the reference has no {option}")

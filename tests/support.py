@@ -1,0 +1,506 @@
+"""Plain helpers of the black-box tests: the programs, the users, and running one as the other.
+
+No test lives here. What the machine can do is decided in ``machine.py``; how two programs are
+compared, in ``comparing.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import os
+import shlex
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import (
+    Callable,
+    NamedTuple,
+    TypeVar,
+    Union,
+)
+
+Word = Union[str, bytes]
+Found = TypeVar("Found")
+
+TESTS = Path(__file__).resolve().parent
+CHECKOUT = TESTS.parent
+STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ENVIRONMENT: Mapping[str, str] = {"PATH": STANDARD_PATH, "LANG": "C.UTF-8", "HOME": "/"}
+PATIENCE = 60.0
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+# ---- the workspace ------------------------------------------------------------------------------
+
+
+@functools.cache
+def workspace() -> Path:
+    """A directory for this session that every user may read (pytest's own are for one user)."""
+    path = Path(tempfile.mkdtemp(prefix="pyunshare-tests-"))
+    path.chmod(0o755)
+    return path
+
+
+def remove_workspace() -> None:
+    """Remove what this session made."""
+    if workspace.cache_info().currsize:
+        shutil.rmtree(workspace(), ignore_errors=True)
+
+
+def new_directory() -> Path:
+    """An empty directory that every user may enter and write to."""
+    path = Path(tempfile.mkdtemp(dir=workspace()))
+    path.chmod(0o777)
+    return path
+
+
+@functools.cache
+def compiler() -> str | None:
+    """The C compiler, or None."""
+    return shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+
+
+@functools.cache
+def compiled(name: str) -> Path:
+    """The static program made from NAME.c, compiled once in a session."""
+    program = workspace() / name
+    command = [compiler() or "cc", "-static", "-O1", "-o", str(program), str(TESTS / f"{name}.c")]
+    subprocess.run(command, check=True)
+    program.chmod(0o755)
+    return program
+
+
+# ---- users --------------------------------------------------------------------------------------
+
+
+class User(NamedTuple):
+    """Somebody to run a program as."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...] = ()
+    known: bool = True
+
+
+ROOT = User("root", 0, 0)
+# These exist in the tests' own mount namespaces only: the host's user database stays as it is.
+WITH_SUBORDINATE_IDS = User("pyunshare-with", 61001, 61001, (61001, 61010))
+WITHOUT_SUBORDINATE_IDS = User("pyunshare-without", 61002, 61002, (61002,))
+UNKNOWN = User("?", 61003, 61003, known=False)
+
+SUBORDINATE_START = {ROOT.uid: 100000, WITH_SUBORDINATE_IDS.uid: 300000}
+SUBORDINATE_COUNT = 65536
+
+
+def subordinate_lines() -> str:
+    """What /etc/subuid and /etc/subgid say in the tests."""
+    return "".join(
+        f"{user.name}:{SUBORDINATE_START[user.uid]}:{SUBORDINATE_COUNT}\n"
+        for user in (ROOT, WITH_SUBORDINATE_IDS)
+    )
+
+
+@functools.cache
+def databases() -> Mapping[str, Path]:
+    """Our own user databases by the name of the file each stands in for."""
+    directory = workspace() / "etc"
+    directory.mkdir()
+    users = [WITH_SUBORDINATE_IDS, WITHOUT_SUBORDINATE_IDS]
+    contents = {
+        "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\n"
+        + "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+        + "".join(f"{user.name}:x:{user.uid}:{user.gid}::/:/bin/sh\n" for user in users),
+        "/etc/group": "root:x:0:\nnogroup:x:65534:\n"
+        + "".join(f"{user.name}:x:{user.gid}:\n" for user in users),
+        "/etc/subuid": subordinate_lines(),
+        "/etc/subgid": subordinate_lines(),
+    }
+    for name, content in contents.items():
+        (directory / Path(name).name).write_text(content)
+    return {name: directory / Path(name).name for name in contents}
+
+
+def database_conditions(**replaced: str) -> list[str]:
+    """Conditions that put our user databases in place; ``subuid="..."`` has other text in one."""
+    conditions = ["mounts"]
+    for target, source in databases().items():
+        text = replaced.get(Path(target).name)
+        if text is not None:
+            source = new_directory() / Path(target).name
+            source.write_text(text)
+        # /etc/subuid is missing where no subordinate ids were ever given out.
+        if Path(target).exists():
+            conditions.append(f"bind={source}:{target}")
+    return conditions
+
+
+def user_condition(user: User) -> str:
+    """The condition that makes the program run as this user."""
+    return f"user={user.uid}:{user.gid}:{','.join(map(str, user.groups))}"
+
+
+# ---- programs -----------------------------------------------------------------------------------
+
+
+class Program(NamedTuple):
+    """A way to start one of the two implementations."""
+
+    file: str
+    argument0: str
+    arguments: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+
+    def words(self) -> list[str]:
+        """The program as ``start`` wants it: the file, argument 0 and the first arguments."""
+        return [self.file, self.argument0, *self.arguments]
+
+
+def _absolute(name: str) -> str:
+    return shutil.which(name) or os.path.abspath(name)
+
+
+def _command_words() -> tuple[list[str], dict[str, str]]:
+    """The command under test and the environment it needs."""
+    given = os.environ.get("PYUNSHARE_COMMAND")
+    if given:
+        return shlex.split(given), {}
+    script = Path(sys.executable).with_name("pyunshare")
+    if script.exists():
+        return [str(script)], {}
+    return [sys.executable, "-m", "pyunshare"], {"PYTHONPATH": str(CHECKOUT)}
+
+
+_WORDS, _NEEDED = _command_words()
+COMMAND = [_absolute(_WORDS[0]), *_WORDS[1:]]
+NAME = os.path.basename(COMMAND[0]) if len(COMMAND) == 1 else "pyunshare"
+
+
+def command(user: User = ROOT) -> Program:
+    """The command under test, in a form that this user can execute."""
+    argument0 = NAME if len(COMMAND) == 1 else COMMAND[0]
+    program = Program(COMMAND[0], argument0, tuple(COMMAND[1:]), tuple(_NEEDED.items()))
+    return _executable_by(program, user)
+
+
+@functools.cache
+def reference_path() -> str | None:
+    """The reference program, or None."""
+    return shutil.which(os.environ.get("PYUNSHARE_REFERENCE") or "unshare")
+
+
+def reference(user: User = ROOT) -> Program:
+    """The reference program, under the name of the command under test."""
+    path = reference_path()
+    assert path is not None, "there is no reference program: set PYUNSHARE_REFERENCE"
+    return _executable_by(Program(os.path.abspath(path), NAME), user)
+
+
+def reference_tool(name: str) -> str:
+    """A tool (nsenter, lsns) that lies beside the reference, else the one on PATH."""
+    beside = Path(reference_path() or "/").with_name(name)
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which(name)
+    assert found is not None, f"{name} is missing"
+    return found
+
+
+@functools.cache
+def _executable_by(program: Program, user: User) -> Program:
+    """The same program where this user may execute it: checkouts and caches can be private."""
+    if os.geteuid() != 0 or user.uid == 0:
+        return program
+    tried = []
+    for candidate in _copies(program):
+        result = start(candidate, ["--version"], user=user)
+        if result.status == 0:
+            return candidate
+        tried.append(f"{candidate.words()}: {result!r}")
+    raise AssertionError(f"{user.name} cannot run the program:\n" + "\n".join(tried))
+
+
+def _copies(program: Program) -> Iterator[Program]:
+    """The program itself; else a copy of it in the workspace, by any interpreter there is."""
+    yield program
+    if Path(program.file).read_bytes()[:4] == b"\x7fELF" and not program.arguments:
+        yield _with_its_libraries(program)
+        return
+    copy = _copied_package()
+    script = copy / "bin" / "pyunshare"
+    if not program.arguments:
+        yield Program(str(script), NAME)
+    for interpreter in dict.fromkeys([sys.executable, "/usr/bin/python3", _absolute("python3")]):
+        if program.arguments:
+            needed = (("PYTHONPATH", str(copy)),)
+            yield Program(interpreter, interpreter, ("-m", "pyunshare"), needed)
+        else:
+            yield Program(interpreter, interpreter, ("-IS", str(script)))
+
+
+@functools.cache
+def _copied_package() -> Path:
+    copy = workspace() / "package"
+    for name in ("pyunshare", "bin"):
+        shutil.copytree(CHECKOUT / name, copy / name)
+    for path in [copy, *copy.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
+    return copy
+
+
+def _with_its_libraries(program: Program) -> Program:
+    """A copy of a dynamic executable, its loader and its libraries, started through the loader."""
+    directory = Path(tempfile.mkdtemp(dir=workspace()))
+    directory.chmod(0o755)
+    loader = _interpreter(program.file)
+    listed = subprocess.run(
+        [loader, "--list", program.file], check=True, stdout=subprocess.PIPE
+    ).stdout
+    libraries = [os.fsdecode(word) for word in listed.split() if word.startswith(b"/")]
+    for path in {loader, program.file, *libraries}:
+        shutil.copy(path, directory)
+    copied_loader = str(directory / os.path.basename(loader))
+    return Program(
+        copied_loader,
+        copied_loader,
+        (
+            "--argv0",
+            program.argument0,
+            "--library-path",
+            str(directory),
+            str(directory / os.path.basename(program.file)),
+        ),
+    )
+
+
+def _interpreter(path: str) -> str:
+    """The program interpreter (the dynamic loader) that a 64-bit executable names."""
+    content = Path(path).read_bytes()
+    (table,) = struct.unpack_from("=Q", content, 0x20)
+    size, count = struct.unpack_from("=HH", content, 0x36)
+    for offset in range(table, table + size * count, size):
+        kind, _, begin, _, _, length = struct.unpack_from("=IIQQQQ", content, offset)
+        if kind == 3:  # PT_INTERP
+            return os.fsdecode(content[begin : begin + length].rstrip(b"\0"))
+    raise AssertionError(f"{path} has no program interpreter")
+
+
+# ---- running ------------------------------------------------------------------------------------
+
+
+class Result(NamedTuple):
+    """How a program ended: its status (negative: the signal; None: killed after a timeout)."""
+
+    status: int | None
+    stdout: bytes
+    stderr: bytes
+    pid: int
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines of the standard output."""
+        return os.fsdecode(self.stdout).splitlines()
+
+
+def run(
+    words: Sequence[Word],
+    *,
+    environment: Mapping[str, str] | None = None,
+    stdin: int | None = subprocess.DEVNULL,
+    send: bytes | None = None,
+    stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
+    descriptors: Sequence[int] = (),
+    timeout: float = PATIENCE,
+) -> Result:
+    """Run a program in a session of its own and see that nothing of that session stays."""
+    with popen(
+        words,
+        environment=environment,
+        stdin=subprocess.PIPE if send is not None else stdin,
+        stdout=stdout,
+        stderr=stderr,
+        descriptors=descriptors,
+    ) as process:
+        try:
+            output, errors = process.communicate(send, timeout)
+            status: int | None = process.returncode
+        except subprocess.TimeoutExpired:
+            kill_session(process)
+            output, errors = process.communicate(timeout=PATIENCE)
+            status = None
+    return Result(status, output or b"", errors or b"", process.pid)
+
+
+def popen(
+    words: Sequence[Word],
+    *,
+    environment: Mapping[str, str] | None = None,
+    stdin: int | None = subprocess.DEVNULL,
+    stdout: int | None = subprocess.PIPE,
+    stderr: int | None = subprocess.PIPE,
+    descriptors: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """A running program, the leader of a session of its own, in a neutral directory."""
+    return subprocess.Popen(
+        [os.fsencode(word) for word in words],
+        env=dict(ENVIRONMENT if environment is None else environment),
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        pass_fds=descriptors,
+        cwd=workspace(),
+        start_new_session=True,
+    )
+
+
+def started(
+    program: Program,
+    words: Sequence[Word],
+    *,
+    user: User = ROOT,
+    conditions: Sequence[Word] = (),
+) -> list[bytes]:
+    """The words that start a program with these arguments, as a user and under conditions.
+
+    An ordinary user gets our own user databases, in a mount namespace where they are mounted.
+    """
+    before: list[Word] = []
+    if os.geteuid() == 0 and user.uid != 0:
+        before += database_conditions()
+    # Where the program needs a variable it comes last, so that a test can look at the first ones.
+    after: list[Word] = [f"env={name}={value}" for name, value in program.environment]
+    if os.geteuid() == 0 and user.uid != 0:
+        after.append(user_condition(user))
+    everything = [*before, *conditions, *after]
+    if not everything:
+        return [os.fsencode(word) for word in [program.file, *program.arguments, *words]]
+    line: list[Word] = [str(compiled("start")), *everything, "--", *program.words(), *words]
+    return [os.fsencode(word) for word in line]
+
+
+def start(
+    program: Program,
+    words: Sequence[Word],
+    *,
+    user: User = ROOT,
+    conditions: Sequence[Word] = (),
+    environment: Mapping[str, str] | None = None,
+    stdin: int | None = subprocess.DEVNULL,
+    send: bytes | None = None,
+    stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
+    descriptors: Sequence[int] = (),
+    timeout: float = PATIENCE,
+) -> Result:
+    """Run one of the two implementations as a user and under conditions."""
+    return run(
+        started(program, words, user=user, conditions=conditions),
+        environment=environment,
+        stdin=stdin,
+        send=send,
+        stdout=stdout,
+        stderr=stderr,
+        descriptors=descriptors,
+        timeout=timeout,
+    )
+
+
+def pyunshare(
+    *words: Word,
+    user: User = ROOT,
+    conditions: Sequence[Word] = (),
+    environment: Mapping[str, str] | None = None,
+    send: bytes | None = None,
+    timeout: float = PATIENCE,
+) -> Result:
+    """Run the command under test."""
+    return start(
+        command(user),
+        words,
+        user=user,
+        conditions=conditions,
+        environment=environment,
+        send=send,
+        timeout=timeout,
+    )
+
+
+def kill_session(process: subprocess.Popen[bytes]) -> None:
+    """Kill a program that ``popen`` started, and all of its process group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    # A child that left the group, or a whole pid namespace, hangs on the pipes otherwise.
+    for pid in descendants(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+# ---- looking at processes -----------------------------------------------------------------------
+
+
+def wait_for(condition: Callable[[], Found], what: str, patience: float = 20.0) -> Found:
+    """The first true value of ``condition()``; fails when there is none in time."""
+    deadline = time.monotonic() + patience
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.005)
+
+
+def children(pid: int) -> list[int]:
+    """The children of a process, as seen from outside of all namespaces."""
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += map(int, path.read_text().split())
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """All that came from a process."""
+    found: list[int] = []
+    for child in children(pid):
+        found += [child, *descendants(child)]
+    return found
+
+
+def exists(pid: int) -> bool:
+    """Whether there is such a process that has not ended (an unreaped one has)."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
+def namespace(pid: Union[int, str], name: str) -> str:
+    """The namespace of a process, as its link in /proc/PID/ns reads."""
+    return os.readlink(f"/proc/{pid}/ns/{name}")
+
+
+def adopt_orphans() -> None:
+    """Let every orphan of a test become our child, where it can be found."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def left_over_children() -> list[int]:
+    """Children that are still running; those that have ended are reaped."""
+    for pid in children(os.getpid()):
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+    return [pid for pid in children(os.getpid()) if exists(pid)]
+
+
+def mount_table() -> list[str]:
+    """The mounts of our own mount namespace."""
+    return Path("/proc/self/mountinfo").read_text().splitlines()
