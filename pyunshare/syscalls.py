@@ -12,7 +12,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable
+    from typing import Callable
 
 # <linux/sched.h>, see namespaces(7)
 CLONE_NEWTIME = 0x00000080
@@ -49,7 +49,6 @@ CLOCK_BOOTTIME = 7
 # The C library's functions, each returning -1 after an error, once load() has looked them up.
 _functions: "dict[str, Callable[..., int]]" = {}
 _get_errno: "Callable[[], int]"
-_CapabilityWords: "Callable[..., Any]"
 
 _ENCODING = sys.getfilesystemencoding()
 
@@ -90,30 +89,17 @@ def load() -> None:
     """
     import _ctypes
 
-    def c_type(code: str) -> "Any":
-        return type(code, (_ctypes._SimpleCData,), {"_type_": code})
-
+    # Nothing is declared about arguments and results, which would take longer than the calls:
+    # an int is passed as a C int, which fills a register, bytes as a pointer, None as NULL,
+    # and the result is an int.
     class Function(_ctypes.CFuncPtr):
         _flags_ = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_USE_ERRNO
-        _restype_ = c_type("i")
 
-    global _get_errno, _CapabilityWords
+    global _get_errno
     _get_errno = _ctypes.get_errno
-    _CapabilityWords = type("Words", (_ctypes.Array,), {"_type_": c_type("I"), "_length_": 6})
-
-    integer, text, unsigned_long = c_type("i"), c_type("z"), c_type("L")
     library = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # None: this process
-    for name, argument_types in (
-        ("unshare", (integer,)),
-        ("mount", (text, text, text, unsigned_long, text)),
-        ("prctl", (integer, unsigned_long, unsigned_long, unsigned_long, unsigned_long)),
-        ("capget", None),
-        ("capset", None),
-    ):
-        function = Function(_ctypes.dlsym(library, name))
-        if argument_types:
-            function.argtypes = argument_types
-        _functions[name] = function
+    for name in ("unshare", "mount", "prctl", "capget", "capset"):
+        _functions[name] = Function(_ctypes.dlsym(library, name))
 
 
 def _call(name: str, *arguments: object) -> int:
@@ -151,8 +137,12 @@ class Capabilities:
     """The capability sets of this process as bit masks: capget(2)."""
 
     def __init__(self) -> None:
-        self._header = _CapabilityWords(LINUX_CAPABILITY_VERSION_3)
-        self._words = _CapabilityWords()
+        import _ctypes  # here since load(), so nothing is read
+
+        word = type("Word", (_ctypes._SimpleCData,), {"_type_": "I"})
+        words = type("Words", (_ctypes.Array,), {"_type_": word, "_length_": 6})
+        self._header = words(LINUX_CAPABILITY_VERSION_3)
+        self._words = words()  # effective, permitted, inheritable; then their upper halves
         _call("capget", self._header, self._words)
 
     @property
