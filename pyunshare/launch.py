@@ -9,7 +9,6 @@ import _signal
 import posix
 from errno import EINVAL, ENOENT
 
-from . import syscalls
 from .errors import LaunchError, attempt
 from .processes import Gate, Helper, Worker
 from .program import Environment, start_login_shell, start_program
@@ -19,6 +18,7 @@ from .syscalls import (
     CLOCK_MONOTONIC,
     CLONE_NEWNS,
     CLONE_NEWUSER,
+    HAS_UNSHARE,
     MS_NODEV,
     MS_NOEXEC,
     MS_NOSUID,
@@ -26,6 +26,7 @@ from .syscalls import (
     MS_REC,
     Capabilities,
     fsencode,
+    load_c_library,
     mount,
     raise_ambient_capability,
     set_parent_death_signal,
@@ -105,9 +106,9 @@ def _load_what_is_needed(request: "Request") -> None:
         from . import helpers  # noqa: F401
     makes_mounts = request.flags & CLONE_NEWNS or request.files
     controls_itself = request.kill_child is not None or request.keep_capabilities
-    if makes_mounts or controls_itself or not syscalls.HAS_UNSHARE:
+    if makes_mounts or controls_itself or not HAS_UNSHARE:
         try:
-            syscalls.load()
+            load_c_library()
         except ImportError as error:
             raise LaunchError(f"this Python cannot call the C library: {error}") from None
 

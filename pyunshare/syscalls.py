@@ -46,7 +46,7 @@ LINUX_CAPABILITY_VERSION_3 = 0x20080522
 CLOCK_MONOTONIC = 1
 CLOCK_BOOTTIME = 7
 
-# The C library's functions, each returning -1 after an error, once load() has looked them up.
+# The C library's functions, each returning -1 after an error, once load_c_library() has looked them up.
 _functions: "dict[str, Callable[..., int]]" = {}
 _get_errno: "Callable[[], int]"
 
@@ -81,7 +81,7 @@ def write_all(descriptor: int, data: bytes) -> None:
         data = data[posix.write(descriptor, data) :]
 
 
-def load() -> None:
+def load_c_library() -> None:
     """Look up what this module calls in the C library.
 
     This reads files, so it has to come before the namespaces change: afterwards they would be
@@ -137,7 +137,7 @@ class Capabilities:
     """The capability sets of this process as bit masks: capget(2)."""
 
     def __init__(self) -> None:
-        import _ctypes  # here since load(), so nothing is read
+        import _ctypes  # here since load_c_library(), so nothing is read
 
         word = type("Word", (_ctypes._SimpleCData,), {"_type_": "I"})
         words = type("Words", (_ctypes.Array,), {"_type_": word, "_length_": 6})
