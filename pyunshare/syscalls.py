@@ -46,7 +46,7 @@ LINUX_CAPABILITY_VERSION_3 = 0x20080522
 CLOCK_MONOTONIC = 1
 CLOCK_BOOTTIME = 7
 
-# The C library's functions, each returning -1 after an error, once load_c_library() has looked them up.
+# The C library's functions, once load_c_library() has looked them up; -1 tells of an error.
 _functions: "dict[str, Callable[..., int]]" = {}
 _get_errno: "Callable[[], int]"
 
