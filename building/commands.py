@@ -3,7 +3,9 @@
 import os
 import sys
 
-import setuptools  # noqa: F401  # brings distutils, which Python has no more since 3.12
+import setuptools  # noqa: F401  # it brings distutils, which Python has no more since 3.12
+
+# isort: split
 from distutils.command.build_scripts import build_scripts
 
 # The kernel reads no more of a script's first line, and divides it at white space.
