@@ -1,12 +1,16 @@
-"""What setuptools is to do differently: the first line of the installed command."""
+"""What setuptools is to do differently for the installed command, to start it safe and fast."""
 
 import os
 import sys
+from pathlib import Path
 
-import setuptools  # noqa: F401  # it brings distutils, which Python has no more since 3.12
+from setuptools.command.build_py import build_py
 
 # isort: split
-from distutils.command.build_scripts import build_scripts
+from distutils.command.build_scripts import build_scripts  # which setuptools has brought
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from building import amalgamation
 
 # The kernel reads no more of a script's first line, and divides it at white space.
 LONGEST_INTERPRETER = 100
@@ -29,3 +33,15 @@ class BuildScripts(build_scripts):
         if interpreter and len(interpreter) <= LONGEST_INTERPRETER and " " not in interpreter:
             self.executable = interpreter
         super().run()
+
+
+class BuildPy(build_py):
+    """Add the amalgamation to the modules."""
+
+    def run(self) -> None:
+        """Build the modules."""
+        super().run()
+        if not self.editable_mode:
+            package = Path(self.build_lib, "pyunshare")
+            text = amalgamation.amalgamation(package)
+            (package / f"{amalgamation.NAME}.py").write_text(text, encoding="utf-8")

@@ -84,7 +84,7 @@ def launch(request: "Request", words: "list[str]", command: str) -> int:
     _change_propagation(request)
     _register_early(request)
     _change_root(request)
-    _mount_proc(request)
+    _mount_new_proc(request)
     _mount_binfmt_misc(request)
     _change_group(request.gid)
     _change_user(request.uid)
@@ -243,7 +243,7 @@ def _change_directory(path: str) -> None:
     attempt(f"cannot change directory to {path}", posix.chdir, path)
 
 
-def _mount_proc(request: "Request") -> None:
+def _mount_new_proc(request: "Request") -> None:
     """Mount a proc that shows the new PID namespace."""
     if request.proc is None:
         return
