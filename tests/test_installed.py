@@ -166,7 +166,7 @@ def _modules_imported(*words: str) -> set[str]:
     return {line.rpartition("|")[2].strip() for line in shown.stderr.splitlines()[1:]}
 
 
-# ---- the amalgamation -----------------------------------------------------------------------------
+# ---- the amalgamation -------------------------------------------------------------------------
 
 
 def test_amalgamation_holds_what_its_parts_define() -> None:
