@@ -51,7 +51,7 @@ def subordinate_ids(kind: str) -> "tuple[int, int]":
 
 def _is_number(text: str, number: int) -> bool:
     """Tell whether text says a number, in plain digits."""
-    return text.isascii() and text.isdigit() and text.lstrip("0") == str(number).lstrip("0")
+    return text.isdigit() and text.lstrip("0") == str(number).lstrip("0")
 
 
 def _subordinate_number(text: str) -> int:

@@ -26,12 +26,11 @@ class UsageError(ValueError):
     the second line of getopt_long(3)'s complaints.
     """
 
-    status = 1
-
     def __init__(self, message: str, errno: "int | None" = None, see_help: bool = False) -> None:
         super().__init__(with_reason(message, errno))
         self.errno = errno
         self.see_help = see_help
+        self.status = 1
 
 
 class LaunchError(OSError):
@@ -40,11 +39,10 @@ class LaunchError(OSError):
     ``status`` is the exit status that unshare(1) gives to such a failure.
     """
 
-    see_help = False
-
     def __init__(self, message: str, errno: "int | None" = None, status: int = 1) -> None:
         super().__init__(errno, message)
         self.message = message
+        self.see_help = False
         self.status = status
 
     def __str__(self) -> str:

@@ -64,7 +64,7 @@ def write_id_maps(maps: "dict[str, list[Range]]", process: int, command: str) ->
         if posix.geteuid() == 0:
             _write_map(f"/proc/{process}/{kind}_map", fsencode(map_lines(ranges)))
         else:
-            numbers = [number for range in ranges for number in range.as_tuple()]
+            numbers = [number for block in ranges for number in block.as_tuple()]
             _run([f"new{kind}map", str(process), *map(str, numbers)], command)
     return 0
 

@@ -43,32 +43,31 @@ def with_single(ranges: "list[Range]", single: int, caller: int) -> "list[Range]
     No id may be mapped twice, so each range gives way to both.
     """
     joined = [Range(single, caller, 1)]
-    for range in ranges:
-        joined += _give_way(range, single, caller)
+    for block in ranges:
+        joined += _give_way(block, single, caller)
     return joined
 
 
-def _give_way(range: Range, single: int, caller: int) -> "list[Range]":
+def _give_way(block: Range, single: int, caller: int) -> "list[Range]":
     """Return what is left of a range where ``single`` inside and ``caller`` outside are taken.
 
     The ids of the range still pair up in their order, each side skipping the id that is taken.
     """
-    inner_hole = single - range.inner  # as a distance from the start of the range
-    outer_hole = caller - range.outer
-    count = range.count
+    inner_hole = single - block.inner  # as a distance from the start of the range
+    outer_hole = caller - block.outer
+    count = block.count
     # A hole just behind the range costs an id too, as it does with util-linux.
-    if not range.shifts and (0 <= inner_hole <= count or 0 <= outer_hole <= count):
+    if not block.shifts and (0 <= inner_hole <= count or 0 <= outer_hole <= count):
         count -= 1
-    holes = sorted(hole for hole in {inner_hole, outer_hole} if 0 < hole < count)
+    cuts = sorted(hole for hole in (inner_hole, outer_hole) if 0 <= hole <= count)
     pieces = []
-    for start, end in zip([0, *holes], [*holes, count]):
-        inner = range.inner + start + (0 <= inner_hole <= start)
-        outer = range.outer + start + (0 <= outer_hole <= start)
-        if end > start:
-            pieces.append(Range(inner, outer, end - start))
-    return pieces
+    for start, end in zip([0, *cuts], [*cuts, count]):
+        inner = block.inner + start + (0 <= inner_hole <= start)
+        outer = block.outer + start + (0 <= outer_hole <= start)
+        pieces.append(Range(inner, outer, end - start))
+    return [piece for piece in pieces if piece.count > 0]
 
 
 def map_lines(ranges: "list[Range]") -> str:
     """Return the text of uid_map or gid_map: a line "inner outer count" for each range."""
-    return "".join(f"{range.inner} {range.outer} {range.count}\n" for range in ranges)
+    return "".join(f"{block.inner} {block.outer} {block.count}\n" for block in ranges)

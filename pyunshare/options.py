@@ -69,7 +69,7 @@ OPTIONS = (
         "=signal",
         0,
         PROCESS,
-        "send the child this signal (default KILL) when pyunshare dies; implies --fork",
+        "send the child this signal (default KILL) when its parent dies; implies --fork",
     ),
     Option(
         "forward-signals",
@@ -180,10 +180,10 @@ OPTIONS = (
     Option(
         "setgroups",
         "",
-        "word",
+        "allow|deny",
         0,
         USERS,
-        "allow or deny setgroups(2) in the new user namespace",
+        "whether setgroups(2) is allowed in the new user namespace",
     ),
     Option(
         "keep-caps",
@@ -215,13 +215,13 @@ OPTIONS = (
         "register a binary format, :name:type:offset:magic:mask:interpreter:flags, in a "
         "binfmt_misc of its own; implies --mount-binfmt",
     ),
-    Option("clear-env", "", None, 0, ENVIRONMENT, "start the program with no environment"),
+    Option("clear-env", "", None, 0, ENVIRONMENT, "empty the environment of the program"),
     Option(
         "whitelist-env",
         "",
         "names",
         0,
         ENVIRONMENT,
-        "start it with these variables only: name,name,...; may be repeated",
+        "empty it but for these variables: name,name,...; may be repeated",
     ),
 )

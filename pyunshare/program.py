@@ -24,6 +24,8 @@ DEFAULT_PATH = "/bin:/usr/bin"  # where execvp(3) looks without PATH: confstr(3)
 NAME_MAX = 255  # <linux/limits.h>, in bytes
 PATH_MAX = 4096
 
+_SPACE = " \t\n\v\f\r"  # that of the C locale
+
 # After these a better file may be found further on in PATH.
 _SEARCH_GOES_ON = (EACCES, ENOENT, ESTALE, ENOTDIR, ENODEV, ETIMEDOUT)
 
@@ -155,8 +157,15 @@ def _shell_of_user(user: int) -> "str | None":
     except OSError:
         return None
     for line in lines:
-        fields = line.lstrip().split(":", 6)
+        fields = [*line.lstrip(_SPACE).split(":", 6), "", "", "", "", "", ""]
         is_comment_or_compat = fields[0].startswith(("#", "+", "-"))  # see nsswitch.conf(5)
-        if len(fields) == 7 and fields[2] == str(user) and not is_comment_or_compat:
+        is_entry = _number(fields[2]) == str(user) and _number(fields[3])
+        if is_entry and not is_comment_or_compat:
             return fields[6]
     return None
+
+
+def _number(text: str) -> str:
+    """Return a number of passwd(5) as it is usually written, or nothing if it is none."""
+    digits = text.lstrip(_SPACE)
+    return (digits.lstrip("0") or "0") if digits.isascii() and digits.isdigit() else ""

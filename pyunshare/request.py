@@ -131,16 +131,21 @@ def _mount_proc(request: Request, option: Option, value: "str | None") -> None:
 
 def _mount_binfmt(request: Request, option: Option, value: "str | None") -> None:
     if value is None:
-        value = BINFMT_MISC
-        if request.proc is None:  # it lies below /proc, which is to be the new one
-            request.proc = PROC
-    request.binfmt_misc = value
+        _mount_binfmt_at_its_place(request)
+    else:
+        request.binfmt_misc = value
 
 
 def _load_interp(request: Request, option: Option, value: str) -> None:
     if request.binfmt_misc is None:
-        _mount_binfmt(request, option, None)
+        _mount_binfmt_at_its_place(request)
     request.binary_format = value
+
+
+def _mount_binfmt_at_its_place(request: Request) -> None:
+    request.binfmt_misc = BINFMT_MISC
+    if request.proc is None:  # its place is in /proc, and in the new one
+        request.proc = PROC
 
 
 def _map_user(request: Request, option: Option, value: str) -> None:
@@ -179,7 +184,7 @@ def _add_ranges(id_map: IdMap, value: str) -> None:
         ranges = [Range(start, start, count) for start, count in mapped_ids(id_map.kind)]
     else:
         ranges = [parse_range(value)]
-    id_map.ranges += [range for range in ranges if range.count]
+    id_map.ranges += [block for block in ranges if block.count]
 
 
 def _map_users(request: Request, option: Option, value: str) -> None:

@@ -4,6 +4,7 @@ Pure but for :func:`user_or_group_id`, which may have to look a name up.
 """
 
 import _signal
+from _signal import SIGRTMAX, SIGRTMIN
 from errno import EINVAL, ERANGE
 
 from .errors import UsageError
@@ -32,10 +33,12 @@ def integer(text: str, limits: range) -> int:
     digits = digits_and_rest[: len(digits_and_rest) - len(rest)]
     if not digits:
         raise ValueError(text)
-    # No limit has more than 20 digits; int() is slow for very long numbers, and refuses some.
-    significant = digits.lstrip("0")[:21] or "0"
-    number = -int(significant) if negative else int(significant)
-    if number not in (SIGNED_64_BIT if limits.start else UNSIGNED_64_BIT):
+    # int() is slow for very long numbers, and refuses some: one digit more than any limit will do.
+    number = int(digits.lstrip("0")[:21] or "0")
+    if negative:
+        number = -number
+    is_signed = limits.start < 0
+    if number not in (SIGNED_64_BIT if is_signed else UNSIGNED_64_BIT):
         raise OverflowError(text)
     if rest:
         raise ValueError(text)
@@ -122,14 +125,15 @@ def signal_number(text: str) -> int:
 
 def _real_time_signal(name: str) -> "int | None":
     """Return the number of RTMIN+n, RTMAX-n or RTn; what follows the digits does not count."""
-    for prefix, start, direction in (
-        ("RTMIN+", _signal.SIGRTMIN, 1),
-        ("RTMAX-", _signal.SIGRTMAX, -1),
-        ("RT", _signal.SIGRTMIN, 1),
-    ):
-        distance = name[len(prefix) :]
-        digits = distance[: len(distance) - len(distance.lstrip(_DIGITS))]
-        if name.startswith(prefix) and digits:
-            number = start + direction * int(digits[:10])
-            return number if _signal.SIGRTMIN <= number <= _signal.SIGRTMAX else None
+    for prefix in ("RTMIN+", "RTMAX-", "RT"):
+        if name.startswith(prefix) and name[len(prefix) :].startswith(tuple(_DIGITS)):
+            distance = _leading_number(name[len(prefix) :])
+            is_from_end = prefix == "RTMAX-"
+            number = SIGRTMAX - distance if is_from_end else SIGRTMIN + distance
+            return number if SIGRTMIN <= number <= SIGRTMAX else None
     return None
+
+
+def _leading_number(text: str) -> int:
+    digits = text[: len(text) - len(text.lstrip(_DIGITS))]
+    return int(digits[:10])  # which is more digits than a signal can have

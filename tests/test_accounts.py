@@ -1,0 +1,202 @@
+"""What the machine knows of users: subordinate ids, as the files say it, and mapped ids."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from errno import EACCES, EINVAL, ENOENT, ERANGE
+from types import SimpleNamespace
+
+import pytest
+
+from pyunshare.accounts import id_of_name, mapped_ids, subordinate_ids
+from pyunshare.errors import UsageError
+
+Files = dict[str, str]
+
+NAMES = {0: "root", 1000: "user", 1001: "1002", 1002: "other"}
+
+
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch) -> Files:
+    """Texts by path, which are all that can be read; the users are those of NAMES."""
+    texts: Files = {}
+
+    def read_file(path: str) -> str:
+        if path not in texts:
+            raise OSError(ENOENT, path)
+        return texts[path]
+
+    def getpwuid(user: int) -> SimpleNamespace:
+        return SimpleNamespace(pw_name=NAMES[user])
+
+    monkeypatch.setattr("pyunshare.accounts.read_file", read_file)
+    monkeypatch.setattr(pwd, "getpwuid", getpwuid)
+    be(1000, monkeypatch)
+    return texts
+
+
+def be(user: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have that effective user id."""
+    monkeypatch.setattr("posix.geteuid", lambda: user)
+
+
+def complaint(kind: str = "uid") -> str:
+    with pytest.raises(UsageError) as caught:
+        subordinate_ids(kind)
+    return str(caught.value)
+
+
+# ---- whose line it is ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user:5:6\n",
+        "user:5:6",
+        "1000:5:6\n",
+        "001000:5:6\n",
+        "other:1:2\nuser:5:6\n",
+        "user:5:6\nuser:7:8\n",
+        "user:5:6\n1000:7:8\n",
+        "1000:5:6\nuser:7:8\n",
+        "\n\nuser:5:6\n",
+        "# user:1:2\n#user:1:2\nuser:5:6\n",
+        "user\nuser:1\nuser:5:6\n",
+        "user: 5:+6\n",
+    ],
+)
+def test_first_line_of_the_user(text: str, files: Files) -> None:
+    files["/etc/subuid"] = text
+    assert subordinate_ids("uid") == (5, 6)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n",
+        "other:5:6\n",
+        "users:5:6\n",
+        "use:5:6\n",
+        "User:5:6\n",
+        " user:5:6\n",
+        "user :5:6\n",
+        "10000:5:6\n",
+        "+1000:5:6\n",
+        " 1000:5:6\n",
+        "1000x:5:6\n",
+        "0x3e8:5:6\n",
+        "4294968296:5:6\n",  # 1000 after a wrap at 32 bits
+        "\u0661\u0660\u0660\u0660:5:6\n",
+        "0:5:6\n",
+        ":5:6\n",
+        "user\n",
+        "user:5\n",
+        "# user:5:6\n",
+    ],
+)
+def test_lines_of_nobody_or_others(text: str, files: Files) -> None:
+    files["/etc/subuid"] = text
+    assert complaint() == 'no line matching user "user" in /etc/subuid'
+
+
+def test_root_never_gets_the_first_users_block(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names are no numbers: util-linux reads each as 0."""
+    be(0, monkeypatch)
+    files["/etc/subuid"] = "user:100000:65536\n"
+    assert complaint() == 'no line matching user "root" in /etc/subuid'
+    for own in ("root", "0", "00"):
+        files["/etc/subuid"] = f"user:100000:65536\n{own}:5:6\n"
+        assert subordinate_ids("uid") == (5, 6)
+
+
+def test_a_name_that_is_a_number(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line belongs to whom it names, by name or by number, as subuid(5) has it."""
+    be(1001, monkeypatch)
+    files["/etc/subuid"] = "1002:5:6\n"
+    assert subordinate_ids("uid") == (5, 6)
+
+
+def test_groups_are_listed_by_user(files: Files) -> None:
+    files["/etc/subuid"] = "user:1:2\n"
+    files["/etc/subgid"] = "other:3:4\nuser:5:6\n"
+    assert subordinate_ids("gid") == (5, 6)
+    files["/etc/subgid"] = "other:3:4\n"
+    assert complaint("gid") == 'no line matching user "user" in /etc/subgid'
+
+
+# ---- what is wrong ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("user:x:6", "failed to parse subid map: 'x'"),
+        ("user:5:x", "failed to parse subid map: 'x'"),
+        ("user::6", "failed to parse subid map: ''"),
+        ("user:5:", "failed to parse subid map: ''"),
+        ("user:5:6:7", "failed to parse subid map: '6:7'"),
+        ("user:5:6 ", "failed to parse subid map: '6 '"),
+        ("user:4294967296:6", f"failed to parse subid map: '4294967296': {os.strerror(ERANGE)}"),
+        ("user:5:-6", f"failed to parse subid map: '-6': {os.strerror(ERANGE)}"),
+    ],
+)
+def test_bad_numbers(line: str, expected: str, files: Files) -> None:
+    files["/etc/subuid"] = f"{line}\nuser:5:6\n"
+    assert complaint() == expected
+
+
+@pytest.mark.parametrize("kind", ["uid", "gid"])
+def test_missing_file(kind: str, files: Files) -> None:
+    assert complaint(kind) == f"could not open '/etc/sub{kind}': {os.strerror(ENOENT)}"
+
+
+def test_unreadable_file(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> str:
+        raise OSError(EACCES, path)
+
+    monkeypatch.setattr("pyunshare.accounts.read_file", refuse)
+    assert complaint() == f"could not open '/etc/subuid': {os.strerror(EACCES)}"
+
+
+@pytest.mark.parametrize("user", [4242, 4294967294])
+def test_unknown_user(user: int, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    be(user, monkeypatch)
+    files["/etc/subuid"] = f"{user}:5:6\n"
+    assert complaint() == f"you (user {user}) don't exist."
+
+
+# ---- other things to know -----------------------------------------------------------------------
+
+
+def test_mapped_ids(files: Files) -> None:
+    files["/proc/self/uid_map"] = (
+        "         0     100000          5\n         7          0 4294967295\n"
+    )
+    files["/proc/self/gid_map"] = ""
+    assert mapped_ids("uid") == [(0, 5), (7, 4294967295)]
+    assert mapped_ids("gid") == []
+
+
+def test_mapped_ids_without_proc(files: Files) -> None:
+    with pytest.raises(UsageError) as caught:
+        mapped_ids("uid")
+    assert str(caught.value) == f"could not open '/proc/self/uid_map': {os.strerror(ENOENT)}"
+
+
+def test_mapped_ids_of_this_process() -> None:
+    for kind in ("uid", "gid"):
+        blocks = mapped_ids(kind)
+        own = os.geteuid() if kind == "uid" else os.getegid()
+        assert any(start <= own < start + count for start, count in blocks)
+
+
+@pytest.mark.parametrize("kind", ["uid", "gid"])
+def test_id_of_an_unknown_name(kind: str) -> None:
+    with pytest.raises(OSError, match="no such name") as caught:
+        id_of_name(kind, "no such name")
+    assert caught.value.errno == EINVAL
