@@ -483,7 +483,7 @@ def exists(pid: int) -> bool:
     return state not in "ZX"
 
 
-def namespace(pid: "int | str", name: str) -> str:
+def namespace(pid: int | str, name: str) -> str:
     """The namespace of a process, as its link in /proc/PID/ns reads."""
     return os.readlink(f"/proc/{pid}/ns/{name}")
 
