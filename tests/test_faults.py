@@ -30,7 +30,10 @@ from faults import (
 from machine import needs
 from support import ROOT, WITH_SUBORDINATE_IDS, WITHOUT_SUBORDINATE_IDS, Program, User
 
-pytestmark = needs("root", "strace", "compiler", "user namespaces", "child lists")
+pytestmark = [
+    pytest.mark.thorough,
+    needs("root", "strace", "compiler", "user namespaces", "child lists"),
+]
 
 TOUCH = "/usr/bin/touch"
 # Words of the tables that stand for something of one test

@@ -20,7 +20,10 @@ from faults import Fault, Traced, run_traced, run_with_fault
 from machine import needs
 from support import Result, Word
 
-pytestmark = needs("root", "strace", "compiler", "busybox", "user namespaces")
+pytestmark = [
+    pytest.mark.thorough,
+    needs("root", "strace", "compiler", "busybox", "user namespaces"),
+]
 
 OPENING = "open,openat,?openat2,execve,uselib,stat,?newfstatat,access,readlink,connect"
 PROC = "/proc/"

@@ -18,7 +18,7 @@ from faults import comparable_message
 from machine import needs
 from support import ROOT, WITH_SUBORDINATE_IDS, Program, Result, User, Word
 
-pytestmark = needs("root", "compiler", "user namespaces", "child lists")
+pytestmark = [pytest.mark.thorough, needs("root", "compiler", "user namespaces", "child lists")]
 
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 AT_ONCE = 500 if DEEP else 100

@@ -28,7 +28,7 @@ from faults import FORK, moments, start_with_signal_at, stopped_at
 from machine import needs
 from support import Program, Word
 
-pytestmark = needs("root", "compiler", "user namespaces", "child lists")
+pytestmark = [pytest.mark.thorough, needs("root", "compiler", "user namespaces", "child lists")]
 
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 KILLS = 2000 if DEEP else 200
