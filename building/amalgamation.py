@@ -1,8 +1,8 @@
 """Make one module of those that every launch imports.
 
-Python needs about a tenth of a millisecond to find, read and check each module, which together
-is more time than a launch has for all it does. So the wheel carries, beside the modules, all of
-their text in one more, and the installed command imports that.
+Python takes about a tenth of a millisecond to find, read and check a module, and a launch needs
+ten of them: as long as all the rest that it does. So the wheel carries, beside the modules, one
+more with the text of them all, and the installed command imports that.
 """
 
 import ast
@@ -14,6 +14,7 @@ NAME = "amalgamation"
 PARTS = (
     "syscalls",
     "errors",
+    "files",
     "options",
     "parser",
     "request",
@@ -41,22 +42,27 @@ def amalgamation(package: Path) -> str:
     for part in PARTS:
         source = (package / f"{part}.py").read_text(encoding="utf-8")
         tree = ast.parse(source)
-        for name in _names_defined(tree):
-            if origin.setdefault(name, part) != part:
-                raise ValueError(f"{origin[name]}.py and {part}.py both define {name}")
+        for name, where in _names_bound(tree, part):
+            if origin.setdefault(name, where) != where:
+                raise ValueError(f"{name} is from {origin[name]}, and from {where} in {part}.py")
         text += _without_internal_imports(source, tree)
     return text + FOOTER
 
 
-def _names_defined(tree: ast.Module) -> "list[str]":
+def _names_bound(tree: ast.Module, part: str) -> "list[tuple[str, str]]":
+    """Return the names that a part defines or imports from elsewhere, each with its origin."""
     names = []
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            names.append(node.name)
+            names.append((node.name, f"{part}.py"))
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names += [target.id for target in targets if isinstance(target, ast.Name)]
-    return [name for name in names if name != "TYPE_CHECKING"]
+            names += [(each.id, f"{part}.py") for each in targets if isinstance(each, ast.Name)]
+        elif isinstance(node, ast.Import):
+            names += [(alias.name, "Python") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names += [(alias.name, f"Python's {node.module}") for alias in node.names]
+    return [name for name in names if name[0] != "TYPE_CHECKING"]
 
 
 def _without_internal_imports(source: str, tree: ast.Module) -> str:

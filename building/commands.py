@@ -12,7 +12,7 @@ from distutils.command.build_scripts import build_scripts  # which setuptools ha
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from building import amalgamation
 
-# The kernel reads no more of a script's first line, and divides it at white space.
+# Well below what the kernel reads of a script's first line, which is 127 bytes and more
 LONGEST_INTERPRETER = 100
 
 
@@ -30,7 +30,8 @@ class BuildScripts(build_scripts):
         interpreter = os.environ.get("PYUNSHARE_INTERPRETER", "")
         if not interpreter and "PIP_BUILD_TRACKER" in os.environ:
             interpreter = os.path.realpath(sys.executable)
-        if interpreter and len(interpreter) <= LONGEST_INTERPRETER and " " not in interpreter:
+        is_one_word = len(interpreter.split()) == 1  # for the kernel divides the line there
+        if is_one_word and len(interpreter) <= LONGEST_INTERPRETER:
             self.executable = interpreter
         super().run()
 

@@ -5,6 +5,6 @@ import _signal
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # from now on, Ctrl-C is no traceback
 
-from pyunshare.command import main  # noqa: E402
+from pyunshare.command import main
 
 main("pyunshare")

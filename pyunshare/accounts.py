@@ -5,11 +5,11 @@ namespaces change.
 """
 
 import posix
-from errno import EINVAL, ERANGE
+from errno import EINVAL
 
 from .errors import UsageError
-from .syscalls import read_file
-from .values import UNSIGNED_32_BIT, integer
+from .files import read_file
+from .values import unsigned
 
 _DATABASES = {"uid": "/etc/passwd", "gid": "/etc/group"}
 
@@ -45,23 +45,14 @@ def subordinate_ids(kind: str) -> "tuple[int, int]":
     for line in _read(path).split("\n"):
         fields = line.split(":", 2)
         if len(fields) == 3 and (fields[0] == user or _is_number(fields[0], user_id)):
-            return _subordinate_number(fields[1]), _subordinate_number(fields[2])
+            complaint = "failed to parse subid map"
+            return unsigned(fields[1], complaint), unsigned(fields[2], complaint)
     raise UsageError(f'no line matching user "{user}" in {path}')
 
 
 def _is_number(text: str, number: int) -> bool:
     """Tell whether text says a number, in plain digits."""
     return text.isdigit() and text.lstrip("0") == str(number).lstrip("0")
-
-
-def _subordinate_number(text: str) -> int:
-    complaint = f"failed to parse subid map: '{text}'"
-    try:
-        return integer(text, UNSIGNED_32_BIT)
-    except ValueError:
-        raise UsageError(complaint) from None
-    except OverflowError:
-        raise UsageError(complaint, ERANGE) from None
 
 
 def mapped_ids(kind: str) -> "list[tuple[int, int]]":

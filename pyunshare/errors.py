@@ -20,7 +20,7 @@ STANDARD_ERROR = 2
 
 
 class UsageError(ValueError):
-    """A command line that cannot be meant.
+    """An option or a value that is wrong, or whose meaning this machine does not know.
 
     ``errno`` is the reason to print behind the message, if there is one; ``see_help`` asks for
     the second line of getopt_long(3)'s complaints.
@@ -82,8 +82,9 @@ def finish(name: str, action: "Callable[..., int]", *arguments: object) -> "NoRe
         status = _report(name, error)
     except SilentFailure as failure:
         status = failure.status
-    except BaseException as error:  # a defect of ours: still one line, and never a traceback
-        status = _report(name, LaunchError(f"internal error: {type(error).__name__}: {error}"))
+    except BaseException as error:  # a defect, or no memory: still one line, never a traceback
+        text = f"unexpected {type(error).__name__} {error}".rstrip()
+        status = _report(name, LaunchError(text))
     posix._exit(status)
 
 
@@ -107,6 +108,6 @@ def _report(name: str, error: "UsageError | LaunchError") -> int:
         text += f"Try '{name} --help' for more information.\n"
     try:
         write_all(STANDARD_ERROR, fsencode(text))
-    except OSError:
+    except (OSError, UnicodeError):
         return 1
     return error.status

@@ -7,6 +7,7 @@ ids, of the namespaces that it leaves.
 import posix
 
 from .errors import LaunchError, SilentFailure, attempt, finish
+from .files import write_file
 from .program import Environment, start_program
 from .syscalls import (
     CLONE_NEWCGROUP,
@@ -18,9 +19,7 @@ from .syscalls import (
     CLONE_NEWUSER,
     CLONE_NEWUTS,
     MS_BIND,
-    fsencode,
     mount,
-    write_all,
 )
 
 TYPE_CHECKING = False
@@ -62,20 +61,17 @@ def write_id_maps(maps: "dict[str, list[Range]]", process: int, command: str) ->
 
     for kind, ranges in maps.items():
         if posix.geteuid() == 0:
-            _write_map(f"/proc/{process}/{kind}_map", fsencode(map_lines(ranges)))
+            _write_map(f"/proc/{process}/{kind}_map", map_lines(ranges))
         else:
             numbers = [number for block in ranges for number in block.as_tuple()]
             _run([f"new{kind}map", str(process), *map(str, numbers)], command)
     return 0
 
 
-def _write_map(path: str, lines: bytes) -> None:
+def _write_map(path: str, lines: str) -> None:
     if len(lines) > MAP_LIMIT:
         raise LaunchError(f"{path} too large for kernel 4k limit")
-    flags = posix.O_WRONLY | posix.O_CLOEXEC
-    map_file = attempt(f"failed to open {path}", posix.open, path, flags)
-    attempt(f"failed to write {path}", write_all, map_file, lines)
-    posix.close(map_file)
+    write_file(path, lines, f"failed to open {path}", f"failed to write {path}")
 
 
 def _run(words: "list[str]", command: str) -> None:

@@ -10,6 +10,7 @@ import posix
 from errno import EINVAL, ENOENT
 
 from .errors import LaunchError, attempt
+from .files import write_file
 from .processes import Gate, Helper, Worker
 from .program import Environment, start_login_shell, start_program
 from .request import BINFMT_MISC
@@ -25,13 +26,11 @@ from .syscalls import (
     MS_PRIVATE,
     MS_REC,
     Capabilities,
-    fsencode,
     load_c_library,
     mount,
     raise_ambient_capability,
     set_parent_death_signal,
     unshare,
-    write_all,
 )
 
 TYPE_CHECKING = False
@@ -58,12 +57,12 @@ def launch(request: "Request", words: "list[str]", command: str) -> int:
         binder = _start_binder(request, command)
         mapper = _start_mapper(request, command)
         _become_owner(request)
-        gate = Gate() if request.fork else None
+        gate = Gate() if request.files or request.kill_child is not None else None
         attempt("unshare failed", unshare, request.flags)
         if mapper:
             mapper.do_job()
         _set_clock_offsets(request.clock_offsets)
-        worker = Worker(gate, request.forward_signals) if gate else None
+        worker = Worker(gate, request.forward_signals) if request.fork else None
     except BaseException:
         for helper in (mapper, binder):
             if helper:
@@ -90,7 +89,7 @@ def launch(request: "Request", words: "list[str]", command: str) -> int:
     _change_user(request.uid)
     if request.keep_capabilities and request.flags & CLONE_NEWUSER:
         _keep_capabilities()
-    if worker:  # a change of credentials has made the kernel forget it
+    if worker:  # a change of credentials may have made the kernel forget it
         _arm_death_signal(worker, request.kill_child)
     if words:
         return start_program(words, environment)
@@ -151,12 +150,9 @@ def _set_clock_offsets(offsets: "dict[int, int]") -> None:
     """Set the clocks of the new time namespace: time_namespaces(7)."""
     for clock in (CLOCK_BOOTTIME, CLOCK_MONOTONIC):
         if clock in offsets:
-            _write_file(
-                CLOCK_OFFSETS,
-                f"{clock} {offsets[clock]} 0",
-                cannot_open=f"failed to open {CLOCK_OFFSETS}",
-                cannot_write=f"failed to write to {CLOCK_OFFSETS}",
-            )
+            text = f"{clock} {offsets[clock]} 0"
+            complaints = f"failed to open {CLOCK_OFFSETS}", f"failed to write to {CLOCK_OFFSETS}"
+            write_file(CLOCK_OFFSETS, text, *complaints)
 
 
 def _bind_namespaces(files: "dict[int, str]", binder: "Helper | None") -> None:
@@ -176,7 +172,8 @@ def _be_parent(worker: Worker, request: "Request", binder: "Helper | None") -> i
     except BaseException:
         worker.dismiss()
         raise
-    worker.let_begin()
+    if request.files:
+        worker.let_begin()
     return worker.attend()
 
 
@@ -193,7 +190,7 @@ def _arm_death_signal(worker: Worker, signal: "int | None") -> None:
 def _map_caller(users: "IdMap") -> None:
     """Map the one user that the worker may map by itself: user_namespaces(7)."""
     if users.is_single:
-        _write_file("/proc/self/uid_map", f"{users.single} {users.caller} 1")
+        _write_own("/proc/self/uid_map", f"{users.single} {users.caller} 1")
 
 
 def _map_caller_group(groups: "IdMap", setgroups: "str | None") -> None:
@@ -202,7 +199,7 @@ def _map_caller_group(groups: "IdMap", setgroups: "str | None") -> None:
         if setgroups == "allow":
             raise LaunchError("options --setgroups=allow and --map-group are mutually exclusive")
         _write_setgroups("deny")
-        _write_file("/proc/self/gid_map", f"{groups.single} {groups.caller} 1")
+        _write_own("/proc/self/gid_map", f"{groups.single} {groups.caller} 1")
 
 
 def _control_setgroups(request: "Request") -> None:
@@ -211,9 +208,13 @@ def _control_setgroups(request: "Request") -> None:
         _write_setgroups(request.setgroups)
 
 
+def _write_own(path: str, text: str) -> None:
+    write_file(path, text, f"cannot open {path}", f"write failed {path}")
+
+
 def _write_setgroups(word: str) -> None:
     try:
-        _write_file(SETGROUPS, word)
+        _write_own(SETGROUPS, word)
     except LaunchError as error:
         if error.errno != ENOENT:  # Linux before 3.19 knows no such limit
             raise
@@ -265,8 +266,8 @@ def _mount_kernel_files(kind: str, target: str) -> None:
 
 def _is_registered_early(request: "Request") -> bool:
     """Tell whether the F flag wants the interpreter opened in the old root: binfmt_misc."""
-    flags = (request.binary_format or "").rpartition(":")[2]
-    return request.root is not None and "F" in flags
+    _, colon, flags = (request.binary_format or "").rpartition(":")
+    return request.root is not None and bool(colon) and "F" in flags
 
 
 def _register_early(request: "Request") -> None:
@@ -288,7 +289,8 @@ def _register_binary_format(directory: str, request: "Request") -> None:
         return
     flags = posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC
     mounted = attempt(f"cannot open {directory}", posix.open, directory, flags)
-    _write_file(f"{directory}/register", request.binary_format)
+    complaints = f"cannot open {directory}/register", f"write failed {directory}/register"
+    write_file("register", request.binary_format, *complaints, directory=mounted)
     posix.close(mounted)
 
 
@@ -310,12 +312,3 @@ def _keep_capabilities() -> None:
     for capability in range(64):
         if capabilities.effective >> capability & 1:
             attempt("prctl(PR_CAP_AMBIENT) failed", raise_ambient_capability, capability)
-
-
-def _write_file(
-    path: str, text: str, cannot_open: "str | None" = None, cannot_write: "str | None" = None
-) -> None:
-    flags = posix.O_WRONLY | posix.O_CLOEXEC
-    opened = attempt(cannot_open or f"cannot open {path}", posix.open, path, flags)
-    attempt(cannot_write or f"write failed {path}", write_all, opened, fsencode(text))
-    posix.close(opened)

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from typing import Callable
 
 
+# Options that make waitid(2) tell, without waiting, whether a child has ended
+ENDED_BUT_NOT_WAITED_FOR = posix.WEXITED | posix.WNOHANG | posix.WNOWAIT
+
+
 class Gate:
     """A pipe at which a process waits until another one, which may die instead, lets it pass.
 
@@ -35,7 +39,10 @@ class Gate:
         return bool(posix.read(self._read_end, 1))
 
     def is_deserted(self) -> bool:
-        """Tell, without waiting, whether nobody is left who could open the gate."""
+        """Tell, without waiting, whether nobody is left who could open the gate.
+
+        This is for a gate that is not opened, or that has been passed.
+        """
         posix.set_blocking(self._read_end, False)
         try:
             return not posix.read(self._read_end, 1)
@@ -87,61 +94,63 @@ class Worker:
     parent lives through SIGINT and SIGTERM, or passes them on, from before the child exists.
     """
 
-    def __init__(self, gate: Gate, forward_signals: bool) -> None:
+    def __init__(self, gate: "Gate | None", forward_signals: bool) -> None:
         self._gate = gate
-        # SIGCHLD is waited for together with the signals to forward.
+        self._forward_signals = forward_signals
+        # To forward signals, SIGCHLD is waited for together with them.
         blocked = [SIGINT, SIGTERM, SIGCHLD] if forward_signals else [SIGINT, SIGTERM]
         self._signal_mask = attempt(
             "sigprocmask block failed", _signal.pthread_sigmask, _signal.SIG_BLOCK, blocked
         )
-        # A signal that the caller has blocked is the caller's to keep, and not forwarded.
-        self._forwarded = [
-            signal for signal in blocked if forward_signals and signal not in self._signal_mask
-        ]
         self._process = attempt("fork failed", posix.fork)
         self.is_this_process = self._process == 0
 
     def begin(self, wait_for_parent: bool) -> None:
         """In the child: take up what the caller gave. Raises SilentFailure without a parent."""
-        self._gate.shut()
         _signal.pthread_sigmask(_signal.SIG_SETMASK, self._signal_mask)
-        if wait_for_parent and not self._gate.wait():
-            raise SilentFailure
+        if self._gate:
+            self._gate.shut()
+            if wait_for_parent and not self._gate.wait():
+                raise SilentFailure
 
     def check_parent(self) -> None:
         """In the child: raise SilentFailure if the parent is dead already."""
-        if self._gate.is_deserted():
+        if self._gate and self._gate.is_deserted():
             raise SilentFailure
 
     def dismiss(self) -> None:
         """In the parent: see the child end that still waits for it."""
-        self._gate.shut()
+        if self._gate:
+            self._gate.shut()
         _wait_for(self._process)
 
     def let_begin(self) -> None:
-        """In the parent: let the child go on."""
-        self._gate.open()
+        """In the parent: let the child go on that waits for it."""
+        if self._gate:
+            self._gate.open()
 
     def attend(self) -> int:
         """In the parent: wait for the child's end, and return its status or die as it did."""
-        status = self._wait_forwarding() if self._forwarded else _wait_for(self._process)
+        status = self._wait_forwarding() if self._forward_signals else _wait_for(self._process)
         if posix.WIFSIGNALED(status):
             _die_of(posix.WTERMSIG(status))
         return posix.WEXITSTATUS(status)
 
     def _wait_forwarding(self) -> int:
-        # The signals are blocked and asked for. A handler would leave a moment between itself
-        # and the wait that it is to interrupt, and a signal could be lost in it.
+        # A signal that the caller has blocked is the caller's to keep. The others are blocked
+        # by now, and asked for. With a handler there would be a moment between it and the wait
+        # that it is to interrupt, and a signal could be lost in it.
+        awaited = {SIGINT, SIGTERM} - self._signal_mask | {SIGCHLD}
         while True:
-            signal = _signal.sigwait({*self._forwarded, SIGCHLD})
-            if signal != SIGCHLD:
-                posix.kill(self._process, signal)
-            elif posix.waitid(posix.P_PID, self._process, _ENDED_AND_STAYS):
-                return _wait_for(self._process)
-
-
-# Options for waitid(2) that tell whether a child has ended, leaving it to be waited for
-_ENDED_AND_STAYS = posix.WEXITED | posix.WNOHANG | posix.WNOWAIT
+            signal = _signal.sigwait(awaited)
+            if signal == SIGCHLD:
+                if posix.waitid(posix.P_PID, self._process, ENDED_BUT_NOT_WAITED_FOR):
+                    return _wait_for(self._process)
+            else:
+                try:
+                    posix.kill(self._process, signal)
+                except OSError:
+                    pass  # a program of another user, by its set-user-ID bit, is left alone
 
 
 def _wait_for(process: int) -> int:

@@ -13,7 +13,8 @@ from errno import (
 )
 
 from .errors import LaunchError
-from .syscalls import fsdecode, fsencode, read_file
+from .files import read_file
+from .syscalls import fsdecode, fsencode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Environment:
         self._variables = posix.environ
         if chosen is not None:
             # The last one named comes first: the order that util-linux gives to such a list.
-            names = [fsencode(name) for name in reversed(chosen)]
+            names = [fsencode(name) for name in reversed(chosen) if name]
             self._variables = {n: posix.environ[n] for n in names if n in posix.environ}
 
     def get(self, name: str) -> "str | None":
@@ -69,8 +70,8 @@ def undo_locale_coercion() -> None:
         return
     try:
         given = fsencode(read_file("/proc/self/environ")).split(b"\0")
-    except OSError:
-        return
+    except OSError:  # no /proc: a variable that Python has added stands last
+        given = [] if list(posix.environ)[-1] == name else [name + b"=" + posix.environ[name]]
     for entry in given:
         if entry.startswith(name + b"="):
             value = entry[len(name) + 1 :]
@@ -159,13 +160,13 @@ def _shell_of_user(user: int) -> "str | None":
     for line in lines:
         fields = [*line.lstrip(_SPACE).split(":", 6), "", "", "", "", "", ""]
         is_comment_or_compat = fields[0].startswith(("#", "+", "-"))  # see nsswitch.conf(5)
-        is_entry = _number(fields[2]) == str(user) and _number(fields[3])
+        is_entry = _plain_digits(fields[2]) == str(user) and _plain_digits(fields[3])
         if is_entry and not is_comment_or_compat:
             return fields[6]
     return None
 
 
-def _number(text: str) -> str:
+def _plain_digits(text: str) -> str:
     """Return a number of passwd(5) as it is usually written, or nothing if it is none."""
     digits = text.lstrip(_SPACE)
     return (digits.lstrip("0") or "0") if digits.isascii() and digits.isdigit() else ""

@@ -46,7 +46,9 @@ class IdMap:
     @property
     def needs_mapper(self) -> bool:
         """Whether there is more to map than a process in the namespace may map by itself."""
-        return bool(self.ranges) or (self.single is not None and self.owner is not None)
+        if self.single is None:
+            return any(block.count for block in self.ranges)
+        return bool(self.ranges) or self.owner is not None
 
     @property
     def is_single(self) -> bool:
@@ -54,12 +56,13 @@ class IdMap:
         return self.single is not None and not self.needs_mapper
 
     def joined_ranges(self) -> "list[Range]":
-        """Return the ranges with the single mapping, if there is one, put before them."""
+        """Return the ranges to map, with the single mapping, if there is one, before them."""
+        ranges = [block for block in self.ranges if block.count]
         if self.single is None:
-            return self.ranges
+            return ranges
         from .idmaps import with_single
 
-        return with_single(self.ranges, self.single, self.caller)
+        return with_single(ranges, self.single, self.caller)
 
 
 class Request:
@@ -184,7 +187,7 @@ def _add_ranges(id_map: IdMap, value: str) -> None:
         ranges = [Range(start, start, count) for start, count in mapped_ids(id_map.kind)]
     else:
         ranges = [parse_range(value)]
-    id_map.ranges += [block for block in ranges if block.count]
+    id_map.ranges += ranges
 
 
 def _map_users(request: Request, option: Option, value: str) -> None:

@@ -1,10 +1,10 @@
-"""Every foreign call of the launch, one function each, raising OSError.
+"""What the launch calls in the C library, one function each, raising OSError.
 
-What CPython's ``posix`` offers is used as it is there. The rest is called by symbol in the C
-library that this process runs with, so no system call number of any architecture stands here.
+Most calls are CPython's own, in ``posix``. For the others this calls the C library that the
+process runs with, by symbol, so that no system call number of an architecture stands here.
 
-The names with an underscore are not shy: ``posix`` is ``os`` and ``_ctypes`` is ``ctypes``
-without the part written in Python, which takes longer to import than a whole launch.
+``posix`` and ``_ctypes`` are the C parts of ``os`` and ``ctypes``; to import their Python parts
+takes longer than a launch.
 """
 
 import posix
@@ -61,18 +61,6 @@ def fsencode(text: str) -> bytes:
 def fsdecode(data: bytes) -> str:
     """Return text that fsencode() turns back into ``data``."""
     return data.decode(_ENCODING, "surrogateescape")
-
-
-def read_file(path: str) -> str:
-    """Return the text of a file, read without the machinery of open()."""
-    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-    try:
-        blocks: list[bytes] = []
-        while not blocks or blocks[-1]:
-            blocks.append(posix.read(descriptor, 1 << 16))
-    finally:
-        posix.close(descriptor)
-    return fsdecode(b"".join(blocks))
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -134,7 +122,10 @@ def set_parent_death_signal(signal: int) -> None:
 
 
 class Capabilities:
-    """The capability sets of this process as bit masks: capget(2)."""
+    """The capability sets of this process as it was when they were read: capget(2).
+
+    Making one raises OSError where the kernel refuses.
+    """
 
     def __init__(self) -> None:
         import _ctypes  # here since load_c_library(), so nothing is read
@@ -142,18 +133,18 @@ class Capabilities:
         word = type("Word", (_ctypes._SimpleCData,), {"_type_": "I"})
         words = type("Words", (_ctypes.Array,), {"_type_": word, "_length_": 6})
         self._header = words(LINUX_CAPABILITY_VERSION_3)
-        self._words = words()  # effective, permitted, inheritable; then their upper halves
+        self._words = words()  # effective, permitted, inheritable; then the upper half of each
         _call("capget", self._header, self._words)
 
     @property
     def effective(self) -> int:
-        """The capabilities that the kernel's checks look at."""
+        """The capabilities that the kernel's checks look at, as a bit mask."""
         return int(self._words[0] | self._words[3] << 32)
 
     def make_permitted_inheritable(self) -> None:
         """Set the inheritable set to the permitted one: capset(2)."""
-        for word in (0, 3):
-            self._words[word + 2] = self._words[word + 1]
+        for half in (0, 3):
+            self._words[half + 2] = self._words[half + 1]
         _call("capset", self._header, self._words)
 
 

@@ -71,7 +71,7 @@ def decoys(tmp_path: Path) -> Iterator[Path]:
 def test_first_line_isolates_python() -> None:
     interpreter, *options = SCRIPT.read_text().splitlines()[0].split()
     assert interpreter.startswith("#!/")
-    assert options == ["-IS"]
+    assert options == ["-ISXutf8"]
 
 
 def test_nothing_of_the_caller_is_run(decoys: Path) -> None:
@@ -183,5 +183,5 @@ def test_amalgamation_refuses_a_name_of_two_parts(tmp_path: Path) -> None:
     for part in amalgamation.PARTS:
         (tmp_path / f"{part}.py").write_text(f"{part}_only = 1\n")
     (tmp_path / "launch.py").write_text("parser_only = 2\n")
-    with pytest.raises(ValueError, match=r"parser\.py and launch\.py both define parser_only"):
+    with pytest.raises(ValueError, match=r"parser_only is from parser\.py, and from launch\.py"):
         amalgamation.amalgamation(tmp_path)

@@ -272,8 +272,8 @@ OWN_USERS, OWN_GROUPS = (100000, 100000, 65536), (200000, 200000, 65536)
         ("--map-users all", [(0, 0, 10), (1000, 1000, 5)], []),
         ("--map-groups all", [], [(0, 0, 20)]),
         ("--map-users all --map-auto", [(0, 0, 10), (1000, 1000, 5), AUTO_USERS], [AUTO_GROUPS]),
-        ("--map-users 0:0:0 --map-groups 0:0:0", [], []),
-        ("--map-users 1:2:3 --map-users 0:0:0", [(1, 2, 3)], []),
+        ("--map-users 0:0:0 --map-groups 0:0:0", [(0, 0, 0)], [(0, 0, 0)]),
+        ("--map-users 1:2:3 --map-users 0:0:0", [(1, 2, 3), (0, 0, 0)], []),
     ],
 )
 def test_ranges(
@@ -282,7 +282,7 @@ def test_ranges(
     request = asked(line)
     for id_map, expected in ((request.users, users), (request.groups, groups)):
         assert [one.as_tuple() for one in id_map.ranges] == expected
-        assert id_map.needs_mapper == bool(expected)
+        assert id_map.needs_mapper == any(count for _, _, count in expected)
 
 
 def test_only_auto_ranges_shift() -> None:
@@ -318,7 +318,8 @@ def test_owner(line: str, user: int | None, group: int | None) -> None:
         ("--map-users 5:6:7", False, True, [(5, 6, 7)]),
         ("-r --map-users 5:6:7", False, True, [(0, 1000, 1), (5, 6, 7)]),
         ("--map-users 0:6:7 -r", False, True, [(0, 1000, 1), (1, 6, 6)]),
-        ("-r --map-users 0:0:0", True, False, [(0, 1000, 1)]),
+        ("--map-users 0:0:0", False, False, []),
+        ("-r --map-users 0:0:0", False, True, [(0, 1000, 1)]),
     ],
 )
 def test_user_map(

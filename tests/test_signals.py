@@ -24,9 +24,9 @@ from typing import Callable
 
 import pytest
 import support
-from faults import FORK, moments, start_with_signal_at, stopped_at
+from faults import FORK, moments, start_with_signal_at, stopped_at, tracing
 from machine import needs
-from support import Program, Word
+from support import WITHOUT_SUBORDINATE_IDS, Program, Word
 
 pytestmark = [pytest.mark.thorough, needs("root", "compiler", "user namespaces", "child lists")]
 
@@ -163,6 +163,20 @@ def test_no_child_starts_the_program_after_its_parents_death(
         stopped.kill(stopped.process.pid)
         stopped.go_on()
     assert not marker.exists()
+
+
+@needs("strace")
+def test_no_child_takes_a_step_after_its_parents_death() -> None:
+    """The death signal comes too late for a parent that dies before it is asked for."""
+    options = ["-e", "trace=prctl", "-e", "inject=prctl:delay_enter=1000000:when=1"]
+    traced = tracing(support.command(), options, support.new_directory() / "trace")
+    words = ["--kill-child", "-w", "/nonexistent", *FOR_EVER]
+    with support.popen(support.started(traced, words)) as process:
+        children = support.wait_for(lambda: support.children(process.pid), "the child")
+        process.kill()
+        output, errors = process.communicate(timeout=support.PATIENCE)
+        support.wait_for(lambda: not any(map(support.exists, children)), "the child's end")
+    assert (output, errors) == (b"", b"")
 
 
 @needs("strace")
@@ -632,3 +646,29 @@ def test_on_a_terminal_the_screen_is_that_of_the_reference(
         # The shell tells of a job's violent end when it learns of it, before or after a prompt.
         screens.append(re.sub(r"\[\d+\]\+  Killed [^\n]*\n", "", terminal.screen))
     assert screens[0] == screens[1]
+
+
+# ---- programs of other users --------------------------------------------------------------------
+
+
+@needs("root", "compiler")
+def test_a_signal_that_may_not_be_forwarded_is_left_alone(tmp_path: Path) -> None:
+    """The child has become another user by its set-user-ID bit, and may not be signalled."""
+    source, program = tmp_path / "other.c", support.new_directory() / "other"
+    source.write_text(
+        "#include <unistd.h>\n"
+        'int main() { setuid(0); write(1, "ready\\n", 6); char c; read(0, &c, 1); return 9; }\n'
+    )
+    compiler = support.compiler()
+    assert compiler is not None
+    subprocess.run([compiler, "-o", program, source], check=True)
+    program.chmod(0o4755)
+    user = WITHOUT_SUBORDINATE_IDS
+    line = support.started(support.command(user), ["--forward-signals", str(program)], user=user)
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as launch:
+        assert launch.stdout is not None
+        assert launch.stdin is not None
+        assert launch.stdout.readline() == b"ready\n"
+        launch.send_signal(signal.SIGTERM)
+        launch.stdin.close()
+        assert launch.wait(support.PATIENCE) == 9
