@@ -116,6 +116,26 @@ def test_link_to_a_relative_link(tmp_path: Path) -> None:
     assert shown.stdout.startswith("second from pyunshare ")
 
 
+def test_words_of_any_bytes_in_a_locale_that_is_not_utf_8(tmp_path: Path) -> None:
+    """The C library and Python do not agree on EUC-JP; what is read must be written again."""
+    name = "ja_JP.EUC-JP"
+    line = ["localedef", "-c", "-i", "ja_JP", "-f", "EUC-JP", str(tmp_path / name)]
+    try:
+        subprocess.run(line, capture_output=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no localedef here to make a locale with")
+    if not (tmp_path / name).exists():
+        pytest.skip("localedef has no sources of locales here (Debian's package locales)")
+    words = [bytes([first, second]) for first in range(1, 256) for second in (0x20, 0x80, 0xFF)]
+    shown = subprocess.run(
+        [os.fsencode(SCRIPT), b"printf", b"%s\\n", *words],
+        env={"PATH": support.STANDARD_PATH, "LOCPATH": str(tmp_path), "LC_ALL": name},
+        capture_output=True,
+        check=True,
+    )
+    assert shown.stdout == b"".join(word + b"\n" for word in words)
+
+
 # ---- what a launch loads ------------------------------------------------------------------------
 
 ALWAYS = {"errno", "pyunshare", "pyunshare.amalgamation"}
