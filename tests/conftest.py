@@ -16,6 +16,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Name our own mark; adopt what tests orphan, so that it can be found."""
     config.addinivalue_line("markers", "needs(*names): tools, privileges and kernel features")
     support.adopt_orphans()
+    # A job in the background has these ignored, and so would all that the tests start.
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
