@@ -285,7 +285,7 @@ def _mount_binfmt_misc(request: "Request") -> None:
 
 
 def _register_binary_format(directory: str, request: "Request") -> None:
-    if not request.binary_format:
+    if request.binary_format is None:
         return
     flags = posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC
     mounted = attempt(f"cannot open {directory}", posix.open, directory, flags)

@@ -68,6 +68,11 @@ def undo_locale_coercion() -> None:
     name = b"LC_CTYPE"
     if posix.environ.get(name) not in (b"C.UTF-8", b"C.utf8", b"UTF-8"):
         return
+    import _locale
+
+    # Python has set all of the locale. Messages are to stay those of a C program without one,
+    # and to need no catalogue: a new root would be asked for it.
+    _locale.setlocale(_locale.LC_MESSAGES, "C")
     try:
         given = fsencode(read_file("/proc/self/environ")).split(b"\0")
     except OSError:  # no /proc: a variable that Python has added stands last
