@@ -368,11 +368,6 @@ DIFFERENCES = [
         "11.6: the reference's mapper stays when --owner fails",
     ),
     *difference(
-        rows(f"-r -p -f -l {FORMAT}", OPEN, "EACCES", path="/proc/sys/fs/binfmt_misc/register"),
-        "cannot open /proc/sys/fs/binfmt_misc/register: Permission denied",
-        "design: the reference opens it by its name in the open directory",
-    ),
-    *difference(
         rows("-U --uts=@FILE", "wait4", "ECHILD"),
         "waitpid failed: No child processes",
         "design: the reference's binder may still report its own failure, ours has ended",
@@ -382,7 +377,6 @@ DIFFERENCES = [
         "failed to write to /proc/self/timens_offsets: Invalid argument",
         "the reference fails with the reason 'Success'",
     ),
-    *difference(rows("-f", "pipe2", "EMFILE"), PIPE_FAILED, "design: the reference has no pipe"),
     *difference(
         rows("--kill-child", "pipe2", "EMFILE"),
         PIPE_FAILED,

@@ -125,7 +125,7 @@ def test_binary_formats_are_registered_without_more() -> None:
         SETGROUPS,
         GID_MAP,
         *("none", "proc", "binfmt_misc"),
-        *(directory, f"{directory}/register"),
+        *(directory, "register"),
         busybox(),
     ]
 
@@ -242,7 +242,8 @@ def test_the_login_shell_is_looked_up_in_passwd_and_nowhere_else() -> None:
         support.command(), ["-R", str(root)], ["--seccomp-bpf", "-e", f"trace={names}"]
     )
     assert b"TRAPPED" not in traced.result.stderr
-    assert named_after(traced, r"\bchroot\(") == ["/", "/etc/passwd", "/bin/login-shell"]
+    named = [name for name in named_after(traced, r"\bchroot\(") if name]  # fstat has none
+    assert named == ["/", "/etc/passwd", "/bin/login-shell"]
 
 
 @pytest.mark.parametrize(
