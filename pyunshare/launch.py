@@ -57,7 +57,8 @@ def launch(request: "Request", words: "list[str]", command: str) -> int:
         binder = _start_binder(request, command)
         mapper = _start_mapper(request, command)
         _become_owner(request)
-        gate = Gate() if request.files or request.kill_child is not None else None
+        depends_on_parent = request.files or request.kill_child is not None
+        gate = Gate() if request.fork and depends_on_parent else None
         attempt("unshare failed", unshare, request.flags)
         if mapper:
             mapper.do_job()
