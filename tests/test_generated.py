@@ -268,6 +268,9 @@ def numbers_do_not_wrap(asked: Asked) -> Asked:
     """1: the reference gets a value that it refuses with the message that is due."""
     uses, texts = list(asked.uses), list(asked.texts)
     for place, use in enumerate(uses):
+        if use.name == "kill-child" and re.match(r"(?i)(SIG)?RT\D*\d{9}", use.value or ""):
+            uses[place] = use._replace(value="RTMIN+99")
+            texts.append(("unknown signal: RTMIN+99", f"unknown signal: {use.value}"))
         if not any(_wraps(use, part) for part in _parts(use)):
             continue
         beyond = str((1 << 64) + place)
@@ -328,19 +331,23 @@ def _is_empty_range(use: Use) -> bool:
 
 
 def a_range_of_count_0_maps_nothing(asked: Asked) -> Asked:
-    """11: the reference is not told of it, where it stands beside a single mapping."""
+    """11: beside a single mapping, the reference gets one that this does not touch."""
     uses = asked.uses
     for kind in ("user", "group"):
         if single(uses, kind):
-            name = f"map-{kind}s"
-            uses = tuple(use for use in uses if use.name != name or not _is_empty_range(use))
+            uses = tuple(
+                use._replace(value="4000000000:4000000000:0")
+                if use.name == f"map-{kind}s" and _is_empty_range(use)
+                else use
+                for use in uses
+            )
     return asked._replace(uses=uses)
 
 
 ASKING: Sequence[tuple[int, Callable[[Asked], Asked]]] = (
     (1, numbers_do_not_wrap),
     (1, ranges_do_not_wrap),
-    (11, a_range_of_count_0_maps_nothing),  # gone before it is looked which mapping is single
+    (11, a_range_of_count_0_maps_nothing),
     (3, a_fulfilled_wish_is_no_error),
     (9, a_relative_wd_is_inside_the_new_root),
 )
