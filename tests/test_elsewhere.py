@@ -1,0 +1,75 @@
+"""What depends on the Python and the machine, as it would be with others than those at hand."""
+
+from __future__ import annotations
+
+import _signal
+import builtins
+import sys
+from typing import Any
+
+import pytest
+
+from pyunshare import launch, syscalls
+from pyunshare.errors import LaunchError, UsageError
+from pyunshare.parser import parse
+from pyunshare.request import Request
+from pyunshare.values import signal_number, signal_numbers
+
+
+def request_of(*words: str) -> Request:
+    """Return what a command line asks for."""
+    request = Request()
+    for option, value in parse(list(words))[0]:
+        request.add(option, value)
+    return request
+
+
+# Launches that call the C library with any Python, and some for which posix.unshare() will do
+NEEDING = [["-m"], ["--mount-proc"], ["--kill-child"], ["-r", "--keep-caps"], ["--uts=/file"]]
+NOT_NEEDING = [[], ["-f"], ["-r", "-u", "-p", "-f"], ["--forward-signals"], ["-S", "5"]]
+
+
+@pytest.mark.parametrize("has_unshare", [True, False], ids=["3.12", "3.11"])
+@pytest.mark.parametrize("words", [*NEEDING, *NOT_NEEDING], ids=" ".join)
+def test_the_c_library_is_looked_into_when_it_is_called(
+    words: list[str], has_unshare: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = []
+    monkeypatch.setattr(launch, "HAS_UNSHARE", has_unshare)
+    monkeypatch.setattr(launch, "load_c_library", lambda: loaded.append(True))
+    launch._load_what_is_needed(request_of(*words))
+    assert bool(loaded) == (words in NEEDING or not has_unshare)
+
+
+def test_a_python_without_ctypes_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_import = builtins.__import__
+
+    def without_ctypes(name: str, *arguments: Any, **more: Any) -> Any:
+        if name == "_ctypes":
+            raise ImportError("No module named '_ctypes'")
+        return given_import(name, *arguments, **more)
+
+    monkeypatch.delitem(sys.modules, "_ctypes", raising=False)
+    monkeypatch.setattr(builtins, "__import__", without_ctypes)
+    with pytest.raises(LaunchError) as caught:
+        launch._load_what_is_needed(request_of("-m"))
+    assert str(caught.value) == "this Python cannot call the C library: No module named '_ctypes'"
+    assert caught.value.status == 1
+
+
+def test_unshare_of_the_c_library() -> None:
+    """What launches call with CPython before 3.12."""
+    syscalls.load_c_library()
+    syscalls._c_unshare(0)  # into no new namespace
+    with pytest.raises(OSError, match="Invalid argument"):
+        syscalls._c_unshare(1)
+
+
+def test_a_signal_that_not_every_architecture_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPython names SIGSTKFLT from 3.11 on; MIPS and SPARC have no such signal."""
+    monkeypatch.delattr(_signal, "SIGSTKFLT", raising=False)
+    assert signal_number("STKFLT") == 16
+    monkeypatch.setattr(_signal, "SIGCHLD", 18)
+    assert "STKFLT" not in signal_numbers()
+    with pytest.raises(UsageError, match="unknown signal: STKFLT"):
+        signal_number("STKFLT")
