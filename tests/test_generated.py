@@ -413,9 +413,11 @@ def no_program_from_a_half_done_launch(case: Case) -> Case:
     message = BINDING_FAILED.fullmatch(ours.stderr)
     # Parent and child of the reference write at the same time, piece by piece.
     is_mixed = message is not None and all(piece in theirs.stderr for piece in message.groups())
+    # And one of them may be gone before it has written what it met.
+    is_childs = message is not None and not theirs.report and theirs.stderr.startswith(NAME)
     # Without standard error only the missing program tells.
     is_silent = ours == Observation(1, "", "", {}) and "close=2" in case.start.conditions
-    if not is_mixed and not is_silent:
+    if not is_mixed and not is_childs and not is_silent:
         return case
     return case._replace(theirs=Run(Observation(1, "", ours.stderr, {}), 0))
 
