@@ -1,0 +1,98 @@
+"""Launches of each kind, against an interpreter that does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import ordinary_user
+from installing import Installation
+from timing import PROGRAM, Command, Spread, Timing, measure
+
+ROOMY, TIGHT = 1.10, 1.00
+LIMITS = {
+    "-i": TIGHT,
+    "-u": TIGHT,
+    "-n": TIGHT,
+    "-Ur": TIGHT,
+    "-c": TIGHT,
+    "-m": ROOMY,
+    "-ipf --mount-proc": ROOMY,
+    "-f --kill-child": ROOMY,
+}
+WITHOUT_PROGRAM = {"-x": True, "--version": False}  # and whether it is to fail
+BARE = "python -IS -c pass"
+ENVIRONMENT_S = "venv's python -I -c pass"
+FLOOR = "only exec"
+MAP_AUTO = "--map-auto -r"
+REFERENCE_MAP_AUTO = "reference --map-auto -r"
+
+
+@dataclass(frozen=True)
+class Row:
+    """How something compares with something else, and how it is meant to."""
+
+    what: str
+    value: Spread
+    unit: str
+    against: str
+    ratio: Spread
+    limit: float | None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it misses the bar."""
+        return self.limit is not None and self.ratio.middle > self.limit
+
+
+def commands(
+    installation: Installation, reference: str | None, workspace: Path
+) -> dict[str, Command]:
+    """Return all that is to be measured in turn."""
+    floor = installation.script(
+        "only-exec", f"import posix\nposix.execv({PROGRAM!r}, [{PROGRAM!r}])\n"
+    )
+    result = {
+        BARE: Command(installation.bare),
+        ENVIRONMENT_S: Command(installation.environment),
+        FLOOR: Command([floor]),
+    }
+    for options in LIMITS:
+        result[options] = Command([installation.command, *options.split(), PROGRAM])
+    for option, fails in WITHOUT_PROGRAM.items():
+        result[option] = Command([installation.command, option], fails)
+    missing = ordinary_user.missing()
+    if reference is None or missing:
+        print(f"{MAP_AUTO} is left out, for want of {missing or 'a reference'}")
+        return result
+    wrapper = ordinary_user.becoming_one(reference, workspace)
+    for name, program in ((MAP_AUTO, installation.command), (REFERENCE_MAP_AUTO, reference)):
+        words = [program, *MAP_AUTO.split(), PROGRAM]
+        result[name] = Command(words, wrapper=wrapper)
+    return result
+
+
+def measure_times(
+    installation: Installation, reference: str | None, rounds: int, workspace: Path
+) -> dict[str, Timing]:
+    """Measure the launches with one interpreter."""
+    to_measure = commands(installation, reference, workspace)
+    return measure(to_measure, rounds, workspace, f"{installation.interpreter.name}, launches")
+
+
+def rows_of_times(timings: dict[str, Timing]) -> list[Row]:
+    """Return how the launches compare."""
+
+    def row(what: str, against: Sequence[str], limit: float | None) -> Row:
+        timing = timings[what]
+        ratio = timing.ratio(*(timings[name] for name in against))
+        return Row(what, timing.spread, "ms", " + ".join(against), ratio, limit)
+
+    rows = [row(FLOOR, [baseline], None) for baseline in (BARE, ENVIRONMENT_S)]
+    for baseline in (BARE, ENVIRONMENT_S):
+        rows += [row(options, [baseline], limit) for options, limit in LIMITS.items()]
+    if MAP_AUTO in timings:
+        rows.append(row(MAP_AUTO, [REFERENCE_MAP_AUTO, BARE], TIGHT))
+    rows += [row(option, [BARE], ROOMY) for option in WITHOUT_PROGRAM]
+    return rows
