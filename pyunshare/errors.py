@@ -70,6 +70,15 @@ def attempt(message: str, call: "Callable[..., Result]", *arguments: object) -> 
         raise LaunchError(message, error.errno) from None
 
 
+def divert_reports(take: "Callable[[UsageError | LaunchError], None]") -> None:
+    """Have ``take`` called with each error from now on, instead of a message being printed."""
+    global _take_report
+    _take_report = take
+
+
+_take_report: "Callable[[UsageError | LaunchError], None] | None" = None
+
+
 def finish(name: str, action: "Callable[..., int]", *arguments: object) -> "NoReturn":
     """Run ``action``, print what it raises, and end this process with the status.
 
@@ -103,6 +112,9 @@ def print_text(name: str, text: str) -> int:
 
 def _report(name: str, error: "UsageError | LaunchError") -> int:
     """Print ``error``; the status is 1 where even that cannot be done."""
+    if _take_report:
+        _take_report(error)
+        return error.status
     text = f"{name}: {error}\n"
     if error.see_help:
         text += f"Try '{name} --help' for more information.\n"

@@ -35,6 +35,8 @@ from .syscalls import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Callable
+
     from .request import IdMap, Request
 
 SETGROUPS = "/proc/self/setgroups"
@@ -48,17 +50,34 @@ def launch(request: "Request", words: "list[str]", command: str) -> int:
     LaunchError or SilentFailure in the process that meets the failure. ``command`` is the name
     under which helpers report theirs.
     """
-    _load_what_is_needed(request)
     environment = Environment(request.kept_variables if request.clear_environment else None)
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # ignored, it would swallow exit statuses
+    status = enter(request, command)
+    if status is not None:
+        return status
+    if words:
+        return start_program(words, environment)
+    return start_login_shell(environment)
 
+
+def enter(
+    request: "Request", command: str, forked: "Callable[[int], None] | None" = None
+) -> "int | None":
+    """Do all of a launch but its last step, so that what is left is to become the program.
+
+    Returns None in the process that is to become it, and its exit status in the parent of a
+    forked one. There ``forked`` is called with the worker's id while the worker waits. Raises
+    as launch() does.
+    """
+    _load_what_is_needed(request)
     binder = mapper = None
     try:
         binder = _start_binder(request, command)
         mapper = _start_mapper(request, command)
         _become_owner(request)
-        depends_on_parent = request.files or request.kill_child is not None
-        gate = Gate() if request.fork and depends_on_parent else None
+        waits_for_parent = bool(request.files or forked)
+        has_gate = request.fork and (waits_for_parent or request.kill_child is not None)
+        gate = Gate() if has_gate else None
         attempt("unshare failed", unshare, request.flags)
         if mapper:
             mapper.do_job()
@@ -71,10 +90,10 @@ def launch(request: "Request", words: "list[str]", command: str) -> int:
         raise
 
     if worker and not worker.is_this_process:
-        return _be_parent(worker, request, binder)
+        return _be_parent(worker, request, binder, forked)
 
     if worker:
-        worker.begin(wait_for_parent=bool(request.files))
+        worker.begin(waits_for_parent)
         _arm_death_signal(worker, request.kill_child)
     else:
         _bind_namespaces(request.files, binder)
@@ -92,9 +111,7 @@ def launch(request: "Request", words: "list[str]", command: str) -> int:
         _keep_capabilities()
     if worker:  # a change of credentials may have made the kernel forget it
         _arm_death_signal(worker, request.kill_child)
-    if words:
-        return start_program(words, environment)
-    return start_login_shell(environment)
+    return None
 
 
 # Before the namespaces change
@@ -166,14 +183,21 @@ def _bind_namespaces(files: "dict[int, str]", binder: "Helper | None") -> None:
         bind_namespaces(files, posix.getpid())
 
 
-def _be_parent(worker: Worker, request: "Request", binder: "Helper | None") -> int:
+def _be_parent(
+    worker: Worker,
+    request: "Request",
+    binder: "Helper | None",
+    forked: "Callable[[int], None] | None",
+) -> int:
     """Bind the persistent files, let the worker go on, and return the status it ends with."""
     try:
         _bind_namespaces(request.files, binder)
+        if forked:
+            forked(worker.process)
     except BaseException:
         worker.dismiss()
         raise
-    if request.files:
+    if request.files or forked:
         worker.let_begin()
     return worker.attend()
 

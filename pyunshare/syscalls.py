@@ -75,6 +75,8 @@ def load_c_library() -> None:
     This reads files, so it has to come before the namespaces change: afterwards they would be
     those of the new root. Raises ImportError if this Python was built without ctypes.
     """
+    if _functions:
+        return
     import _ctypes
 
     # Nothing is declared about arguments and results, which would take longer than the calls:
@@ -86,8 +88,9 @@ def load_c_library() -> None:
     global _get_errno
     _get_errno = _ctypes.get_errno
     library = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # None: this process
-    for name in ("unshare", "mount", "prctl", "capget", "capset"):
-        _functions[name] = Function(_ctypes.dlsym(library, name))
+    names = ("unshare", "mount", "prctl", "capget", "capset")
+    # All at once, for other threads of a program that uses this as a library
+    _functions.update({name: Function(_ctypes.dlsym(library, name)) for name in names})
 
 
 def _call(name: str, *arguments: object) -> int:
