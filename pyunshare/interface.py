@@ -1,0 +1,336 @@
+"""Programs in new namespaces, started from Python as with the subprocess module.
+
+There are two ways to start one. All namespaces but a user namespace are a matter of the thread
+that makes them, and of the children that it starts. So a thread of our own makes them and starts
+the program, with vfork(2), and the calling process stays as it is. What takes more than that goes
+through a process in between, as with the command: see :mod:`pyunshare.launcher`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from . import launcher
+from .errors import LaunchError as PlainLaunchError
+from .errors import UsageError
+from .exceptions import LaunchError, launch_error
+from .keywords import KEYWORDS, Given, as_words, given_options, request_for
+from .launch import enter
+from .program import SHELL, Environment, start_program
+from .request import Request
+from .syscalls import CLONE_FS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, load_c_library
+from .syscalls import unshare as unshare_thread
+from .threads import call_in_thread
+
+# What Python sets to "ignore" at its start, so that a new one cannot tell what the caller has
+IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+
+# Since then execve(2) enters the time namespace for children, and vfork(2) works before it.
+EXECUTION_ENTERS_TIME_NAMESPACE = (6, 0)
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__))
+_START = """\
+import sys
+sys.path.insert(0, {!r})
+try:
+    import pyunshare.amalgamation
+except ModuleNotFoundError:
+    pass
+from pyunshare.launcher import main
+del sys.path[0]
+main()
+"""
+
+
+class Popen(subprocess.Popen):  # type: ignore[type-arg]
+    """A program started in new namespaces: subprocess.Popen with the options of unshare(1).
+
+    Every keyword of subprocess.Popen is there but ``user``, which is the user namespace. Raises
+    LaunchError if the program was not started, UsageError or TypeError for what could never be,
+    and what subprocess.Popen raises for what it was asked.
+    """
+
+    # The program, where the process that we started is one that waits for it
+    _program: int | None = None
+
+    def __init__(self, args: Any, **keywords: Any) -> None:
+        options = given_options({name: keywords.pop(name) for name in [*keywords] if name in KEYWORDS})
+        request = request_for(options)
+        words, name = _program_words(
+            args, keywords.pop("executable", None), keywords.pop("shell", False)
+        )
+
+        def start() -> None:
+            with _launch_errors():
+                if _a_thread_can_do(request, keywords):
+                    self._start_in_thread(request, words, name, keywords)
+                else:
+                    self._start_by_launcher(options, words, name, keywords)
+
+        is_to_stay = request.kill_child is not None  # for the death signal is the thread's
+        try:
+            call_in_thread(start, self._abandon, self._wait_for_end if is_to_stay else None)
+        except BaseException:
+            self._abandon()
+            if self._child_created and self.returncode is None:
+                self.wait()
+            for stream in (self.stdin, self.stdout, self.stderr) if self._child_created else ():
+                if stream:
+                    stream.close()
+            raise
+        self.args = args
+
+    def send_signal(self, sig: int) -> None:
+        """Send a signal to the program, also where a process of ours waits for it."""
+        if self._program is None:
+            super().send_signal(sig)
+        elif self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._program, sig)
+
+    def _start_in_thread(
+        self, request: Request, words: Sequence[Any], name: str, keywords: dict[str, Any]
+    ) -> None:
+        """Make the namespaces of this thread, and start the program as a child of it."""
+        directory = keywords.pop("cwd", None)
+        request.fork = False  # it will be a child in any case
+        if directory is not None or request.working_directory is not None:
+            load_c_library()
+            unshare_thread(CLONE_FS)  # a working directory of our own
+        if directory is not None:
+            os.chdir(directory)
+        enter(request, launcher.NAME)
+        variables = keywords.get("env")
+        if request.clear_environment:
+            variables = keywords["env"] = _chosen(variables, request.kept_variables)
+        try:
+            start_program(list(words), _Starter(self, variables, keywords), name)
+        except _Started:
+            pass
+        except _NotStarted as failure:
+            raise failure.reason from None
+
+    def _start_by_launcher(
+        self, options: Sequence[Given], words: Sequence[Any], name: str, keywords: dict[str, Any]
+    ) -> None:
+        """Start a process that becomes the program, or its parent, and hear how it goes."""
+        if not sys.executable:
+            raise launch_error("there is no Python interpreter to start the launch with")
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours:
+            with theirs:
+                # above the standard ones, which the program may get others for
+                descriptor = fcntl.fcntl(theirs, fcntl.F_DUPFD_CLOEXEC, 3)
+            try:
+                ignored = [] if keywords.get("restore_signals", True) else IGNORED_BY_PYTHON
+                line = [
+                    *(sys.executable, "-I", "-S", "-X", "utf8"),
+                    *("-c", _START.format(os.path.dirname(_PACKAGE))),
+                    *(str(descriptor), str(os.getpid())),
+                    " ".join(str(int(n)) for n in ignored if signal.getsignal(n) == signal.SIG_IGN),
+                    f"={name}",
+                    *as_words(options),
+                    "--",
+                    *words,
+                ]
+                if keywords.get("close_fds", True):
+                    keywords["pass_fds"] = (*keywords.get("pass_fds", ()), descriptor)
+                else:
+                    os.set_inheritable(descriptor, True)
+                subprocess.Popen.__init__(self, line, **keywords)
+            except OSError as error:
+                if error.filename == sys.executable:
+                    raise launch_error(f"failed to execute {name}", error.errno) from None
+                raise
+            finally:
+                os.close(descriptor)
+            self._hear(ours)
+
+    def _hear(self, launch: socket.socket) -> None:
+        """Hear of the launch until the program has started; raise what failed instead."""
+        started = False
+        failure: bytes | None = None
+        while True:
+            record = launch.recv(launcher.LONGEST_RECORD)
+            kind, content = record[:1], record[1:]
+            if not kind:
+                break
+            if kind == launcher.STARTED:
+                started = True
+            elif kind == launcher.FORKED:
+                self._program = int(content)
+            elif failure is None:  # what fails because of it is not of interest
+                failure = content
+        if failure is None and started:
+            return
+        status = self.wait()
+        if failure is None:
+            raise launch_error(f"the launch ended before it began, with status {status}")
+        usage, errno, message = os.fsdecode(failure).split("\0", 2)
+        if usage == "usage":
+            raise UsageError(message)
+        raise launch_error(message, int(errno) if errno else None)
+
+    def _abandon(self) -> None:
+        """Kill what has been started so far."""
+        if not self._child_created:
+            return
+        if self._program is not None:  # which stays if it is not told itself
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._program, signal.SIGKILL)
+        super().send_signal(signal.SIGKILL)
+
+    def _wait_for_end(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+
+
+def run(
+    args: Any,
+    *,
+    input: Any = None,
+    capture_output: bool = False,
+    timeout: float | None = None,
+    check: bool = False,
+    **keywords: Any,
+) -> subprocess.CompletedProcess[Any]:
+    """Run a program in new namespaces and wait for it: subprocess.run() with unshare's options.
+
+    Raises what Popen does, TimeoutExpired, and CalledProcessError if ``check`` is given.
+    """
+    if input is not None:
+        if keywords.get("stdin") is not None:
+            raise ValueError("stdin and input arguments may not both be used.")
+        keywords["stdin"] = subprocess.PIPE
+    if capture_output:
+        if keywords.get("stdout") is not None or keywords.get("stderr") is not None:
+            raise ValueError("stdout and stderr arguments may not be used with capture_output.")
+        keywords["stdout"] = keywords["stderr"] = subprocess.PIPE
+    with Popen(args, **keywords) as process:
+        try:
+            stdout, stderr = process.communicate(input, timeout)
+        except BaseException:
+            process.kill()
+            raise
+        status = process.poll()
+    assert status is not None
+    if check and status:
+        raise subprocess.CalledProcessError(status, args, stdout, stderr)
+    return subprocess.CompletedProcess(args, status, stdout, stderr)
+
+
+@contextlib.contextmanager
+def _launch_errors() -> Any:
+    """Raise what the launch code raises as what it is to the users of the interface."""
+    try:
+        yield
+    except PlainLaunchError as error:
+        raise launch_error(error.message, error.errno) from None
+
+
+def _program_words(args: Any, executable: Any, shell: bool) -> tuple[list[Any], str]:
+    """Return the program's words and the name to look for, as subprocess understands them."""
+    if isinstance(args, (str, bytes)) or (isinstance(args, os.PathLike) and not shell):
+        words: list[Any] = [args]
+    elif isinstance(args, os.PathLike):
+        raise TypeError("path-like args is not allowed when shell is true")
+    else:
+        words = list(args)
+    if shell:
+        words = [SHELL, "-c", *words]
+        if executable:
+            words[0] = executable
+    if not words:
+        raise ValueError("args must not be empty")
+    name = os.fsdecode(words[0] if executable is None else executable)
+    if "\0" in name:
+        raise ValueError("embedded null byte")
+    return words, name
+
+
+def _a_thread_can_do(request: Request, keywords: Mapping[str, Any]) -> bool:
+    """Tell whether a launch needs namespaces only, and such as a thread can make."""
+    return (
+        not request.flags & CLONE_NEWUSER
+        and not request.files
+        and request.kill_child is None
+        and request.proc is None
+        and request.setgroups is None
+        and request.uid is None
+        and request.gid is None
+        and request.root is None
+        and not request.clock_offsets
+        # The program itself stays in the old PID namespace, its parent does not.
+        and (request.fork or not request.flags & CLONE_NEWPID)
+        and (not request.flags & CLONE_NEWTIME or _kernel() >= EXECUTION_ENTERS_TIME_NAMESPACE)
+        # It is called before the namespaces are made.
+        and keywords.get("preexec_fn") is None
+        # The program is to have the default.
+        and signal.getsignal(signal.SIGCHLD) != signal.SIG_IGN
+    )
+
+
+def _kernel() -> tuple[int, ...]:
+    numbers = os.uname().release.split("-")[0].split(".")
+    return tuple(int(number) for number in numbers[:2] if number.isdigit())
+
+
+def _chosen(variables: Mapping[Any, Any] | None, names: Sequence[str]) -> dict[bytes, bytes]:
+    """Return the variables of these names, in the order of the command."""
+    given = _as_bytes(variables)
+    wanted = [os.fsencode(name) for name in reversed(names) if name]
+    return {name: given[name] for name in wanted if name in given}
+
+
+def _as_bytes(variables: Mapping[Any, Any] | None) -> Mapping[bytes, bytes]:
+    if variables is None:
+        return os.environb
+    return {os.fsencode(name): os.fsencode(value) for name, value in variables.items()}
+
+
+class _Started(BaseException):
+    """The program has been started: where execve(2) does not return, this is raised."""
+
+
+class _NotStarted(BaseException):
+    """The child could not be made, whatever program it was to become."""
+
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class _Starter(Environment):
+    """What a launch executes programs with, but a child is to be the program."""
+
+    def __init__(
+        self, process: Popen, variables: Mapping[Any, Any] | None, keywords: Mapping[str, Any]
+    ) -> None:
+        self._process = process
+        self._given = variables
+        self._keywords = keywords
+
+    def get(self, name: str) -> str | None:
+        """Return the value of a variable that the program will have."""
+        value = _as_bytes(self._given).get(os.fsencode(name))
+        return None if value is None else os.fsdecode(value)
+
+    def execute(self, path: str, words: list[str]) -> NoReturn:
+        """Start the program in a file, and raise _Started. Raises OSError as execve(2) fails."""
+        os.stat(path)  # most directories of PATH do not have it, which is told sooner so
+        executable = path if "/" in path else f"./{path}"
+        try:
+            subprocess.Popen.__init__(self._process, words, executable=executable, **self._keywords)
+        except OSError as error:
+            if error.filename is None:
+                raise _NotStarted(error) from None
+            raise
+        raise _Started

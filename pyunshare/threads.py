@@ -1,0 +1,54 @@
+"""Calls in a thread of their own, which an exception in the waiting thread cannot interrupt."""
+
+from __future__ import annotations
+
+import _thread
+from typing import Callable, Optional, TypeVar
+
+Result = TypeVar("Result")
+
+
+def call_in_thread(
+    call: Callable[[], Result],
+    interrupt: Callable[[], None],
+    afterwards: Callable[[], None] | None = None,
+) -> Result:
+    """Return what ``call()`` returns in a new thread, or raise what it raises.
+
+    An exception in the meantime, such as a KeyboardInterrupt, is raised when the call has come
+    to its end all the same; ``interrupt``, called again and again, is to hasten that end. The
+    thread then goes on to ``afterwards``.
+    """
+    outcome: list[tuple[Optional[Result], BaseException | None]] = []
+    done = _thread.allocate_lock()
+    done.acquire()
+
+    def run() -> None:
+        try:
+            outcome.append((call(), None))
+        except BaseException as error:
+            outcome.append((None, error))
+            return
+        finally:
+            done.release()
+        if afterwards:
+            afterwards()
+
+    _thread.start_new_thread(run, ())
+    try:
+        done.acquire()
+    except BaseException:
+        while not outcome:
+            try:
+                interrupt()
+                done.acquire(timeout=0.02)
+            except BaseException:  # once more the same: it is raised below
+                pass
+        raise
+    result, error = outcome.pop()
+    if error is None:
+        return result  # type: ignore[return-value]
+    try:
+        raise error
+    finally:
+        del error
