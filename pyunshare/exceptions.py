@@ -55,6 +55,7 @@ _STEPS = (
     (r"(?:write failed|failed to write(?: to)?) (?P<file>.*)", "write"),
     (r"(?P<file>.*) too large for kernel 4k limit", "write"),
     (r"(?P<file>[^/ ]+) was killed by signal \d+", "helper"),
+    (r"writing the id maps failed with status \d+(?P<file>)", "helper"),
 )
 _CALL = re.compile(r"(?P<call>\w+)(?:\(.*\)| block)? failed")
 
@@ -63,6 +64,6 @@ def _step_and_file(message: str) -> tuple[str, str | None]:
     for pattern, step in _STEPS:
         found = re.fullmatch(pattern, message, re.DOTALL)
         if found:
-            return step, found["file"]
+            return step, found["file"] or None
     call = _CALL.fullmatch(message)
     return (call["call"] if call else "launch"), None

@@ -99,13 +99,7 @@ def _text(keyword: str, value: object) -> list[str]:
 def _number(keyword: str, value: object) -> list[str]:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{keyword} is an integer, not {_kind(value)}")
-    return [_decimal(value)]
-
-
-def _decimal(number: int) -> str:
-    """Return the digits of a number; of a huge one, which Python may refuse, those of another."""
-    limit = 1 << 80
-    return str(max(-limit, min(number, limit)))
+    return [str(value)]
 
 
 def _number_or_name(keyword: str, value: object) -> list[str]:

@@ -32,6 +32,11 @@ LONGEST_RECORD = 1 << 16
 NAME = "pyunshare"
 
 
+def helper_failed(failure: SilentFailure) -> str:
+    """Return what to say where another program has said what is wrong, such as newuidmap(1)."""
+    return f"writing the id maps failed with status {failure.status}"
+
+
 def main() -> "NoReturn":
     """Do what ``sys.argv`` says: socket, parent, ignored signals, file, options, program."""
     descriptor, parent, ignored, name, *words = sys.argv[1:]
@@ -71,7 +76,7 @@ class _Launcher:
         try:
             status = enter(request, NAME, self._hold if request.fork else None)
         except SilentFailure as failure:
-            raise LaunchError(f"a helper failed with status {failure.status}") from None
+            raise LaunchError(helper_failed(failure)) from None
         if status is not None:
             return status
         return start_program(program, environment, name[1:] if name else None)
