@@ -70,8 +70,11 @@ def attempt(message: str, call: "Callable[..., Result]", *arguments: object) -> 
         raise LaunchError(message, error.errno) from None
 
 
-def divert_reports(take: "Callable[[UsageError | LaunchError], None]") -> None:
-    """Have ``take`` called with each error from now on, instead of a message being printed."""
+def divert_reports(take: "Callable[[UsageError | LaunchError], None] | None") -> None:
+    """Have ``take`` called with each error from now on, instead of a message being printed.
+
+    None has messages printed again.
+    """
     global _take_report
     _take_report = take
 

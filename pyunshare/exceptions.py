@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from functools import lru_cache
+from collections.abc import Iterator
+from functools import cache
 
-from .errors import with_reason
+from . import errors
+from .errors import UsageError, with_reason
+from .reports import parse_failure
 
 
 class LaunchError(OSError):
@@ -36,7 +40,22 @@ def launch_error(message: str, errno: int | None = None) -> LaunchError:
     return _class_for(errno)(message, errno)
 
 
-@lru_cache(maxsize=None)
+@contextlib.contextmanager
+def launch_errors() -> Iterator[None]:
+    """Raise what the launch code raises as what it is to those who call it from Python."""
+    try:
+        yield
+    except errors.LaunchError as error:
+        raise launch_error(error.message, error.errno) from None
+
+
+def reported_error(record: bytes) -> LaunchError | UsageError:
+    """Return the error that another process has met and reported."""
+    kind, errno, message = parse_failure(record)
+    return UsageError(message) if kind == "usage" else launch_error(message, errno)
+
+
+@cache
 def _class_for(errno: int | None) -> type[LaunchError]:
     kind = OSError if errno is None else type(OSError(errno, ""))
     if kind is OSError:
@@ -57,7 +76,7 @@ _STEPS = (
     (r"(?P<file>[^/ ]+) was killed by signal \d+", "helper"),
     (r"writing the id maps failed with status \d+(?P<file>)", "helper"),
 )
-_CALL = re.compile(r"(?P<call>\w+)(?:\(.*\)| block)? failed")
+_CALL = re.compile(r"(?P<call>\w+)(?:\(.*\)| block)? failed(?:: .*)?")
 
 
 def _step_and_file(message: str) -> tuple[str, str | None]:

@@ -18,13 +18,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from . import launcher
-from .errors import LaunchError as PlainLaunchError
-from .errors import UsageError
-from .exceptions import LaunchError, launch_error
+from .exceptions import launch_error, launch_errors, reported_error
 from .keywords import KEYWORDS, Given, as_words, given_options, request_for
 from .launch import enter
 from .program import SHELL, Environment, start_program
+from .reports import FORKED, LONGEST_RECORD, STARTED
 from .request import Request
 from .syscalls import CLONE_FS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, load_c_library
 from .syscalls import unshare as unshare_thread
@@ -60,16 +58,19 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
 
     # The program, where the process that we started is one that waits for it
     _program: int | None = None
+    _child_created: bool  # subprocess's own
 
     def __init__(self, args: Any, **keywords: Any) -> None:
-        options = given_options({name: keywords.pop(name) for name in [*keywords] if name in KEYWORDS})
+        options = given_options(
+            {name: keywords.pop(name) for name in [*keywords] if name in KEYWORDS}
+        )
         request = request_for(options)
         words, name = _program_words(
             args, keywords.pop("executable", None), keywords.pop("shell", False)
         )
 
         def start() -> None:
-            with _launch_errors():
+            with launch_errors():
                 if _a_thread_can_do(request, keywords):
                     self._start_in_thread(request, words, name, keywords)
                 else:
@@ -107,7 +108,7 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
             unshare_thread(CLONE_FS)  # a working directory of our own
         if directory is not None:
             os.chdir(directory)
-        enter(request, launcher.NAME)
+        enter(request, "pyunshare")
         variables = keywords.get("env")
         if request.clear_environment:
             variables = keywords["env"] = _chosen(variables, request.kept_variables)
@@ -156,28 +157,24 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
 
     def _hear(self, launch: socket.socket) -> None:
         """Hear of the launch until the program has started; raise what failed instead."""
-        started = False
+        has_begun = False
         failure: bytes | None = None
         while True:
-            record = launch.recv(launcher.LONGEST_RECORD)
+            record = launch.recv(LONGEST_RECORD)
             kind, content = record[:1], record[1:]
             if not kind:
                 break
-            if kind == launcher.STARTED:
-                started = True
-            elif kind == launcher.FORKED:
+            if kind == STARTED:
+                has_begun = True
+            elif kind == FORKED:
                 self._program = int(content)
             elif failure is None:  # what fails because of it is not of interest
-                failure = content
-        if failure is None and started:
-            return
-        status = self.wait()
-        if failure is None:
-            raise launch_error(f"the launch ended before it began, with status {status}")
-        usage, errno, message = os.fsdecode(failure).split("\0", 2)
-        if usage == "usage":
-            raise UsageError(message)
-        raise launch_error(message, int(errno) if errno else None)
+                failure = record
+        if failure is not None:
+            self.wait()
+            raise reported_error(failure)
+        if not has_begun:
+            raise launch_error(f"the launch did not begin, and ended with status {self.wait()}")
 
     def _abandon(self) -> None:
         """Kill what has been started so far."""
@@ -225,15 +222,6 @@ def run(
     if check and status:
         raise subprocess.CalledProcessError(status, args, stdout, stderr)
     return subprocess.CompletedProcess(args, status, stdout, stderr)
-
-
-@contextlib.contextmanager
-def _launch_errors() -> Any:
-    """Raise what the launch code raises as what it is to the users of the interface."""
-    try:
-        yield
-    except PlainLaunchError as error:
-        raise launch_error(error.message, error.errno) from None
 
 
 def _program_words(args: Any, executable: Any, shell: bool) -> tuple[list[Any], str]:

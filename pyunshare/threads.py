@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import _thread
-from typing import Callable, Optional, TypeVar
+from typing import Callable, TypeVar
 
 Result = TypeVar("Result")
 
@@ -19,7 +19,7 @@ def call_in_thread(
     to its end all the same; ``interrupt``, called again and again, is to hasten that end. The
     thread then goes on to ``afterwards``.
     """
-    outcome: list[tuple[Optional[Result], BaseException | None]] = []
+    outcome: list[tuple[Result | None, BaseException | None]] = []
     done = _thread.allocate_lock()
     done.acquire()
 

@@ -35,7 +35,9 @@ def driver(user: User, *words: str) -> Program:
     script.write_text((support.TESTS / "api_driver.py").read_text())
     script.chmod(0o644)
     arguments = ("-I", "-X", "utf8", str(script), str(package), *words)
-    for interpreter in dict.fromkeys([os.path.realpath(support.sys.executable), "/usr/bin/python3"]):
+    for interpreter in dict.fromkeys(
+        [os.path.realpath(support.sys.executable), "/usr/bin/python3"]
+    ):
         version = Program(interpreter, interpreter)
         if not user.uid or support.start(version, ["--version"], user=user).status == 0:
             return Program(interpreter, interpreter, arguments)
