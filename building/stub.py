@@ -147,10 +147,11 @@ def stub() -> str:
         text += "    @overload\n"
         start = f"__init__(self: Popen[{kind}],\n        args: _Args"
         text += function(start, SUBPROCESS, mode, OPTIONS, end="None", indent="    ")
+    text += "\n"
     for mode, kind in MODES:
         content = {"input": f"{kind} | None = None" if kind != "Any" else "Any = None"}
         end = f"subprocess.CompletedProcess[{kind}]"
-        text += "\n@overload\n" + function(
+        text += "@overload\n" + function(
             "run(args: _Args", SUBPROCESS, content, RUN, mode, OPTIONS, end=end
         )
     text += "\n" + function("unshare(", FOR_A_CALLER, end="None")

@@ -15,11 +15,12 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from .exceptions import launch_error, launch_errors, reported_error
-from .keywords import KEYWORDS, Given, as_words, given_options, request_for
+from .keywords import KEYWORDS, as_words, given_options, request_for
 from .launch import enter
 from .program import SHELL, Environment, start_program
 from .reports import FORKED, LONGEST_RECORD, STARTED
@@ -37,7 +38,7 @@ EXECUTION_ENTERS_TIME_NAMESPACE = (6, 0)
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 _START = """\
 import sys
-sys.path.insert(0, {!r})
+sys.path.insert(0, sys.argv.pop(1))
 try:
     import pyunshare.amalgamation
 except ModuleNotFoundError:
@@ -61,31 +62,20 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
     _child_created: bool  # subprocess's own
 
     def __init__(self, args: Any, **keywords: Any) -> None:
-        options = given_options(
-            {name: keywords.pop(name) for name in [*keywords] if name in KEYWORDS}
-        )
+        ours = {name: keywords.pop(name) for name in [*keywords] if name in KEYWORDS}
+        options = given_options(ours)
         request = request_for(options)
         words, name = _program_words(
             args, keywords.pop("executable", None), keywords.pop("shell", False)
         )
-
-        def start() -> None:
+        try:
             with launch_errors():
                 if _a_thread_can_do(request, keywords):
                     self._start_in_thread(request, words, name, keywords)
                 else:
-                    self._start_by_launcher(options, words, name, keywords)
-
-        is_to_stay = request.kill_child is not None  # for the death signal is the thread's
-        try:
-            call_in_thread(start, self._abandon, self._wait_for_end if is_to_stay else None)
+                    self._start_by_launcher(request, as_words(options), words, name, keywords)
         except BaseException:
             self._abandon()
-            if self._child_created and self.returncode is None:
-                self.wait()
-            for stream in (self.stdin, self.stdout, self.stderr) if self._child_created else ():
-                if stream:
-                    stream.close()
             raise
         self.args = args
 
@@ -98,47 +88,53 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
                 os.kill(self._program, sig)
 
     def _start_in_thread(
-        self, request: Request, words: Sequence[Any], name: str, keywords: dict[str, Any]
+        self, request: Request, words: list[Any], name: str, keywords: dict[str, Any]
     ) -> None:
-        """Make the namespaces of this thread, and start the program as a child of it."""
+        """Make the namespaces of a thread, and start the program as a child of it."""
         directory = keywords.pop("cwd", None)
-        request.fork = False  # it will be a child in any case
-        if directory is not None or request.working_directory is not None:
-            load_c_library()
-            unshare_thread(CLONE_FS)  # a working directory of our own
-        if directory is not None:
-            os.chdir(directory)
-        enter(request, "pyunshare")
-        variables = keywords.get("env")
         if request.clear_environment:
-            variables = keywords["env"] = _chosen(variables, request.kept_variables)
-        try:
-            start_program(list(words), _Starter(self, variables, keywords), name)
-        except _Started:
-            pass
-        except _NotStarted as failure:
-            raise failure.reason from None
+            keywords["env"] = _chosen(keywords.get("env"), request.kept_variables)
+        request.fork = False  # it will be a child in any case
+        load_c_library()
+
+        def start() -> None:
+            if directory is not None or request.working_directory is not None:
+                unshare_thread(CLONE_FS)  # a working directory of our own
+            if directory is not None:
+                os.chdir(directory)
+            enter(request, "pyunshare")
+            try:
+                start_program(words, _Starter(self, keywords), name)
+            except _Started:
+                pass
+            except _NotStarted as failure:
+                raise failure.reason from None
+
+        call_in_thread(start, self._kill)
 
     def _start_by_launcher(
-        self, options: Sequence[Given], words: Sequence[Any], name: str, keywords: dict[str, Any]
+        self,
+        request: Request,
+        options: Sequence[str],
+        words: list[Any],
+        name: str,
+        keywords: dict[str, Any],
     ) -> None:
         """Start a process that becomes the program, or its parent, and hear how it goes."""
         if not sys.executable:
             raise launch_error("there is no Python interpreter to start the launch with")
+        ignored = () if keywords.get("restore_signals", True) else IGNORED_BY_PYTHON
+        # the death signal comes when the thread ends, not only when the process does
+        stay = self._wait_for_end if request.kill_child is not None else None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours:
-            with theirs:
-                # above the standard ones, which the program may get others for
-                descriptor = fcntl.fcntl(theirs, fcntl.F_DUPFD_CLOEXEC, 3)
-            try:
-                ignored = [] if keywords.get("restore_signals", True) else IGNORED_BY_PYTHON
+            with theirs, _above_the_standard_ones(theirs) as descriptor:
                 line = [
-                    *(sys.executable, "-I", "-S", "-X", "utf8"),
-                    *("-c", _START.format(os.path.dirname(_PACKAGE))),
-                    *(str(descriptor), str(os.getpid())),
+                    *(sys.executable, "-I", "-S", "-X", "utf8", "-c", _START),
+                    *(os.path.dirname(_PACKAGE), str(descriptor), str(os.getpid())),
                     " ".join(str(int(n)) for n in ignored if signal.getsignal(n) == signal.SIG_IGN),
                     f"={name}",
-                    *as_words(options),
+                    *options,
                     "--",
                     *words,
                 ]
@@ -146,13 +142,13 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
                     keywords["pass_fds"] = (*keywords.get("pass_fds", ()), descriptor)
                 else:
                     os.set_inheritable(descriptor, True)
-                subprocess.Popen.__init__(self, line, **keywords)
-            except OSError as error:
-                if error.filename == sys.executable:
-                    raise launch_error(f"failed to execute {name}", error.errno) from None
-                raise
-            finally:
-                os.close(descriptor)
+                start = partial(subprocess.Popen.__init__, self, line, **keywords)
+                try:
+                    call_in_thread(start, self._kill, stay)
+                except OSError as error:
+                    if error.filename == sys.executable:
+                        raise launch_error(f"failed to execute {name}", error.errno) from None
+                    raise
             self._hear(ours)
 
     def _hear(self, launch: socket.socket) -> None:
@@ -171,19 +167,27 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
             elif failure is None:  # what fails because of it is not of interest
                 failure = record
         if failure is not None:
-            self.wait()
+            self.wait()  # it ends by itself, as the command does
             raise reported_error(failure)
         if not has_begun:
             raise launch_error(f"the launch did not begin, and ended with status {self.wait()}")
 
-    def _abandon(self) -> None:
+    def _kill(self) -> None:
         """Kill what has been started so far."""
-        if not self._child_created:
-            return
-        if self._program is not None:  # which stays if it is not told itself
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._program, signal.SIGKILL)
-        super().send_signal(signal.SIGKILL)
+        if self._child_created:
+            if self._program is not None:  # which stays if it is not told itself
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(self._program, signal.SIGKILL)
+            super().send_signal(signal.SIGKILL)
+
+    def _abandon(self) -> None:
+        """Leave nothing of a launch that failed or was interrupted."""
+        if self._child_created:
+            self._kill()
+            self.wait()
+            for stream in (self.stdin, self.stdout, self.stderr):
+                if stream:
+                    stream.close()
 
     def _wait_for_end(self) -> None:
         with contextlib.suppress(ChildProcessError):
@@ -222,6 +226,19 @@ def run(
     if check and status:
         raise subprocess.CalledProcessError(status, args, stdout, stderr)
     return subprocess.CompletedProcess(args, status, stdout, stderr)
+
+
+@contextlib.contextmanager
+def _above_the_standard_ones(file: socket.socket) -> Iterator[int]:
+    """Provide a descriptor of the file that is no standard one, which the program may get."""
+    if file.fileno() > 2:
+        yield file.fileno()
+        return
+    descriptor = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 3)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _program_words(args: Any, executable: Any, shell: bool) -> tuple[list[Any], str]:
@@ -299,16 +316,13 @@ class _NotStarted(BaseException):
 class _Starter(Environment):
     """What a launch executes programs with, but a child is to be the program."""
 
-    def __init__(
-        self, process: Popen, variables: Mapping[Any, Any] | None, keywords: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, process: Popen, keywords: Mapping[str, Any]) -> None:
         self._process = process
-        self._given = variables
         self._keywords = keywords
 
     def get(self, name: str) -> str | None:
         """Return the value of a variable that the program will have."""
-        value = _as_bytes(self._given).get(os.fsencode(name))
+        value = _as_bytes(self._keywords.get("env")).get(os.fsencode(name))
         return None if value is None else os.fsdecode(value)
 
     def execute(self, path: str, words: list[str]) -> NoReturn:

@@ -99,7 +99,7 @@ def _text(keyword: str, value: object) -> list[str]:
 def _number(keyword: str, value: object) -> list[str]:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{keyword} is an integer, not {_kind(value)}")
-    return [str(value)]
+    return [str(int(value))]  # the digits of a signal, too
 
 
 def _number_or_name(keyword: str, value: object) -> list[str]:
