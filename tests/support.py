@@ -504,3 +504,20 @@ def left_over_children() -> list[int]:
 def mount_table() -> list[str]:
     """The mounts of our own mount namespace."""
     return Path("/proc/self/mountinfo").read_text().splitlines()
+
+
+def own_state() -> dict[str, object]:
+    """What a launch must leave alone in the process that asks for it."""
+    return {
+        "namespaces": sorted(
+            (name, os.readlink(f"/proc/self/ns/{name}")) for name in os.listdir("/proc/self/ns")
+        ),
+        "descriptors": sorted(os.listdir("/proc/self/fd"), key=int),
+        "directory": os.getcwd(),
+        "handlers": [signal.getsignal(number) for number in sorted(signal.valid_signals())],
+        "mask": signal.pthread_sigmask(signal.SIG_BLOCK, []),
+        "ids": (os.getresuid(), os.getresgid(), os.getgroups()),
+        "environment": {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"},
+        "mounts": mount_table(),
+        "threads": len(os.listdir("/proc/self/task")),
+    }

@@ -1,0 +1,773 @@
+"""The Python interface: keywords, what subprocess has, errors, and what ends a launch."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import ctypes
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import support
+from machine import needs
+
+import pyunshare
+from pyunshare import interface, keywords
+from pyunshare.exceptions import launch_error
+from pyunshare.options import OPTIONS
+
+pytestmark = needs("root", "child lists")
+
+# A launch by a thread, and those that take a process of ours
+WAYS: dict[str, dict[str, Any]] = {
+    "thread": {"uts": True},
+    "thread-fork": {"pid": True, "fork": True},
+    "launcher": {"map_root_user": True},
+    "launcher-fork": {"map_root_user": True, "fork": True},
+    "launcher-pid": {"map_root_user": True, "pid": True, "fork": True, "mount_proc": True},
+    "kill-child": {"kill_child": True},
+}
+by_way = pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
+
+
+@pytest.fixture(autouse=True)
+def nothing_of_the_caller_changes() -> Iterator[None]:
+    """No launch changes the calling process, or leaves a descriptor or a child."""
+    before = support.own_state()
+    yield
+    support.wait_for(lambda: len(os.listdir("/proc/self/task")) <= before["threads"], "threads")
+    assert support.own_state() == before
+
+
+# ---- keywords -----------------------------------------------------------------------------------
+
+WORDS: list[tuple[dict[str, Any], list[str]]] = [
+    ({"pid": True, "fork": False, "uts": None}, ["--pid"]),
+    ({"net": "/run/ns/x"}, ["--net=/run/ns/x"]),
+    ({"net": Path("/run/ns/x"), "uts": b"/\xff"}, ["--net=/run/ns/x", "--uts=/\udcff"]),
+    ({"map_users": [(0, 100000, 65536)]}, ["--map-users=0:100000:65536"]),
+    ({"map_users": (0, 100000, 65536)}, ["--map-users=0:100000:65536"]),
+    ({"map_users": ["auto", (1, 2, 3)]}, ["--map-users=auto", "--map-users=1:2:3"]),
+    ({"map_groups": "subids"}, ["--map-groups=subids"]),
+    ({"map_user": "root", "map_group": 5}, ["--map-user=root", "--map-group=5"]),
+    ({"kill_child": True}, ["--kill-child"]),
+    ({"kill_child": "term"}, ["--kill-child=term"]),
+    ({"kill_child": signal.SIGTERM}, ["--kill-child=TERM"]),
+    ({"kill_child": 36}, [f"--kill-child=RTMIN+{36 - signal.SIGRTMIN}"]),
+    ({"owner": (1, 2)}, ["--owner=1:2"]),
+    ({"owner": "1:2"}, ["--owner=1:2"]),
+    ({"setuid": 0, "setgid": 5}, ["--setuid=0", "--setgid=5"]),
+    ({"monotonic": 86400, "boottime": -5}, ["--monotonic=86400", "--boottime=-5"]),
+    ({"whitelist_env": ["A", "B"]}, ["--whitelist-env=A", "--whitelist-env=B"]),
+    ({"whitelist_env": "A,B"}, ["--whitelist-env=A,B"]),
+    ({"whitelist_env": []}, ["--whitelist-env="]),
+    ({"map_root_user": True, "map_user": 3}, ["--map-root-user", "--map-user=3"]),
+    ({"map_user": 3, "map_root_user": True}, ["--map-user=3", "--map-root-user"]),
+    ({"propagation": "slave", "wd": "."}, ["--propagation=slave", "--wd=."]),
+]
+
+
+@pytest.mark.parametrize(("given", "words"), WORDS, ids=lambda each: str(each))
+def test_keywords_stand_for_words(given: dict[str, Any], words: list[str]) -> None:
+    assert keywords.as_words(keywords.given_options(given)) == words
+
+
+def test_every_option_has_a_keyword() -> None:
+    names = {option.name.replace("-", "_") for option in OPTIONS} - {"help", "version"}
+    assert set(keywords.KEYWORDS) == names
+
+
+WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
+    ({"fork": 1}, TypeError, "fork is True or False, not int"),
+    ({"fork": "yes"}, TypeError, "fork is True or False, not str"),
+    ({"setuid": True}, TypeError, "setuid needs a value"),
+    ({"setuid": "0"}, TypeError, "setuid is an integer, not str"),
+    ({"setuid": 1.5}, TypeError, "setuid is an integer, not float"),
+    ({"setuid": -1}, ValueError, "failed to parse uid: '-1'"),
+    ({"setuid": 1 << 32}, ValueError, "Numerical result out of range"),
+    ({"setgid": 1 << 90}, ValueError, "Numerical result out of range"),
+    ({"user": 1000}, TypeError, "user is a path, not int; to run as another user, use setuid"),
+    ({"net": 5}, TypeError, "net is a path, not int"),
+    ({"net": "a\0b"}, ValueError, "net: embedded null byte"),
+    ({"whitelist_env": ["A\0"]}, ValueError, "whitelist_env: embedded null byte"),
+    ({"whitelist_env": 5}, TypeError, "whitelist_env is a list of names, not int"),
+    ({"whitelist_env": [5]}, TypeError, "whitelist_env is a string, not int"),
+    ({"map_users": [(0, 1)]}, ValueError, "a range is inner, outer, count, not (0, 1)"),
+    ({"map_users": 5}, TypeError, "map_users is a range or several, not int"),
+    ({"map_users": [(0, -1, 1)]}, ValueError, "invalid mapping '0:-1:1'"),
+    ({"map_users": [(0, "1", 1)]}, TypeError, "map_users is an integer, not str"),
+    ({"map_users": "x"}, ValueError, "invalid mapping 'x'"),
+    ({"map_user": "no-such-user"}, ValueError, "failed to parse uid 'no-such-user'"),
+    ({"map_user": 1.0}, TypeError, "map_user is an integer, not float"),
+    ({"owner": 5}, TypeError, "owner is a pair of ids, not int"),
+    ({"owner": (1, 2, 3)}, ValueError, ""),
+    ({"owner": (-1, 0)}, ValueError, "failed to parse owner"),
+    ({"propagation": "x"}, ValueError, "unsupported propagation mode: x"),
+    ({"propagation": 5}, TypeError, "propagation is a string, not int"),
+    ({"setgroups": "x"}, ValueError, "unsupported --setgroups argument 'x'"),
+    ({"kill_child": "x"}, ValueError, "unknown signal: x"),
+    ({"kill_child": 0}, ValueError, "unknown signal: 0"),
+    ({"kill_child": 1.0}, TypeError, "kill_child is an integer, not float"),
+    ({"monotonic": 1}, ValueError, "require unsharing of a time namespace"),
+    ({"map_root_user": True, "setgroups": "allow"}, ValueError, "mutually exclusive"),
+    ({"no_such_keyword": True}, TypeError, "no_such_keyword"),
+]
+
+
+@pytest.mark.parametrize("user", [{}, {"user": True}], ids=["thread", "launcher"])
+@pytest.mark.parametrize(("given", "kind", "text"), WRONG, ids=lambda each: str(each))
+def test_what_could_never_work(
+    given: dict[str, Any], kind: type[Exception], text: str, user: dict[str, Any]
+) -> None:
+    with pytest.raises(kind) as caught:
+        pyunshare.run(["/bin/true"], **{**user, **given})
+    assert text in str(caught.value)
+
+
+# ---- arguments ----------------------------------------------------------------------------------
+
+
+@by_way
+@pytest.mark.parametrize(
+    ("args", "more", "like"),
+    [
+        ([], {}, None),
+        ((), {}, None),
+        (["echo", "a\0b"], {}, ValueError),
+        ("a\0b", {}, ValueError),
+        (["echo", 5], {}, TypeError),
+        (5, {}, TypeError),
+        (None, {}, TypeError),
+        ("no-such-program", {}, FileNotFoundError),
+        (["/etc/passwd"], {}, PermissionError),
+        (["/"], {}, PermissionError),
+        (["/etc/passwd/x"], {}, NotADirectoryError),
+        (["true"], {"cwd": "/no/such/directory"}, FileNotFoundError),
+        (["true"], {"cwd": "/etc/passwd"}, NotADirectoryError),
+        (["true"], {"env": {"A=B": "C"}}, ValueError),
+        (["true"], {"env": {"PATH": "/none"}}, FileNotFoundError),
+        (["true"], {"stdin": "x"}, AttributeError),
+        (["true"], {"executable": "/no/such/program"}, FileNotFoundError),
+        (["true"], {"no_such_keyword": 1}, TypeError),
+        (Path("true"), {"shell": True}, TypeError),
+        (["true"], {"input": b"x", "stdin": subprocess.PIPE}, ValueError),
+        (["true"], {"capture_output": True, "stdout": subprocess.PIPE}, ValueError),
+        (["true", "x" * (1 << 18)], {}, OSError),
+    ],
+    ids=str,
+)
+def test_bad_arguments_raise_what_subprocess_does(
+    args: Any, more: dict[str, Any], like: type[Exception] | None, way: dict[str, Any]
+) -> None:
+    if like is not None:
+        with pytest.raises(like):
+            subprocess.run(args, check=False, **more)
+    with pytest.raises(like or ValueError):
+        pyunshare.run(args, **{**way, **more})
+
+
+def test_a_missing_program_says_which() -> None:
+    for way in WAYS.values():
+        with pytest.raises(FileNotFoundError) as caught:
+            pyunshare.run(["no-such-program"], **way)
+        error = caught.value
+        assert isinstance(error, pyunshare.LaunchError)
+        assert (error.errno, error.filename, error.step) == (2, "no-such-program", "execve")
+        assert str(error) == "failed to execute no-such-program: No such file or directory"
+
+
+# ---- what subprocess has ------------------------------------------------------------------------
+
+
+@by_way
+def test_pipes_and_text(way: dict[str, Any]) -> None:
+    result = pyunshare.run(
+        ["sh", "-c", "cat; echo wrong >&2; exit 3"],
+        input="äöü\n",
+        capture_output=True,
+        encoding="utf-8",
+        **way,
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (3, "äöü\n", "wrong\n")
+    assert result.args == ["sh", "-c", "cat; echo wrong >&2; exit 3"]
+
+
+@by_way
+def test_popen_is_a_context_manager_that_communicates(way: dict[str, Any]) -> None:
+    pipe = subprocess.PIPE
+    with pyunshare.Popen(["cat"], stdin=pipe, stdout=pipe, **way) as process:
+        assert isinstance(process, subprocess.Popen)
+        assert process.poll() is None
+        assert process.communicate(b"x" * 300000, timeout=20) == (b"x" * 300000, None)
+    assert process.returncode == 0
+
+
+@by_way
+def test_check(way: dict[str, Any]) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        pyunshare.run(["sh", "-c", "echo out; exit 7"], check=True, stdout=subprocess.PIPE, **way)
+    assert (caught.value.returncode, caught.value.stdout) == (7, b"out\n")
+
+
+@by_way
+def test_directory_environment_and_descriptors(way: dict[str, Any]) -> None:
+    reader, writer = os.pipe()
+    try:
+        result = pyunshare.run(
+            f"pwd; echo $A; echo -n through >/proc/self/fd/{writer}; umask; ls /proc/self/fd | wc -l",
+            shell=True,
+            cwd="/usr",
+            env={"A": "b c", "PATH": os.environ["PATH"]},
+            pass_fds=[writer],
+            umask=0o27,
+            stdout=subprocess.PIPE,
+            text=True,
+            **way,
+        )
+        assert os.read(reader, 100) == b"through"
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert result.stdout == "/usr\nb c\n0027\n5\n"
+
+
+@by_way
+def test_a_relative_program_is_looked_for_in_cwd(way: dict[str, Any], tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text("echo it is $0\n")
+    script.chmod(0o755)
+    result = pyunshare.run(["./script"], cwd=tmp_path, stdout=subprocess.PIPE, text=True, **way)
+    assert result.stdout == "it is ./script\n"
+
+
+@by_way
+def test_wd_is_relative_to_cwd(way: dict[str, Any]) -> None:
+    result = pyunshare.run("pwd", cwd="/usr", wd="bin", stdout=subprocess.PIPE, text=True, **way)
+    assert result.stdout == "/usr/bin\n"
+
+
+@by_way
+def test_executable_and_argument_0(way: dict[str, Any]) -> None:
+    result = pyunshare.run(
+        ["-another", "-c", "echo $0"], executable="sh", stdout=subprocess.PIPE, text=True, **way
+    )
+    assert result.stdout == "-another\n"
+
+
+@by_way
+def test_shell_with_arguments(way: dict[str, Any]) -> None:
+    result = pyunshare.run(
+        ["echo $0 $1", "zero", "one"], shell=True, stdout=subprocess.PIPE, text=True, **way
+    )
+    assert result.stdout == "zero one\n"
+
+
+@by_way
+def test_session_and_group(way: dict[str, Any]) -> None:
+    script = ["sh", "-c", "cut -d' ' -f5,6 /proc/self/stat"]
+    if "pid" in way:
+        pytest.skip("numbers of sessions outside are 0 inside")
+    with pyunshare.Popen(script, start_new_session=True, stdout=subprocess.PIPE, **way) as process:
+        output, _ = process.communicate()
+    group, session = map(int, output.split())
+    assert group == session == process.pid
+
+
+@by_way
+@pytest.mark.parametrize("restore", [True, False])
+def test_ignored_signals(way: dict[str, Any], restore: bool) -> None:
+    """Python ignores SIGPIPE; subprocess takes that back unless it is told not to."""
+    command = ["grep", "SigIgn", "/proc/self/status"]
+    expected = subprocess.run(
+        command, restore_signals=restore, stdout=subprocess.PIPE, check=True
+    ).stdout
+    result = pyunshare.run(command, restore_signals=restore, stdout=subprocess.PIPE, **way)
+    assert result.stdout == expected
+
+
+@by_way
+def test_inheritable_descriptors_without_close_fds(way: dict[str, Any]) -> None:
+    descriptor = os.open("/dev/null", os.O_RDONLY)
+    os.set_inheritable(descriptor, True)
+    try:
+        result = pyunshare.run(
+            ["sh", "-c", "ls /proc/self/fd"], close_fds=False, stdout=subprocess.PIPE, **way
+        )
+    finally:
+        os.close(descriptor)
+    assert str(descriptor).encode() in result.stdout.split()
+
+
+@by_way
+def test_preexec_fn_is_called_before_the_namespaces_are_made(way: dict[str, Any]) -> None:
+    reader, writer = os.pipe()
+    seen = b""
+
+    def look() -> None:
+        os.write(writer, os.fsencode(os.readlink("/proc/self/ns/uts")))
+
+    # From Python 3.12 on there is a warning of fork with threads: what subprocess does, too.
+    with contextlib.ExitStack() as stack:
+        import warnings
+
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pyunshare.run(["true"], preexec_fn=look, **way)
+    seen = os.read(reader, 100)
+    os.close(reader)
+    os.close(writer)
+    assert os.fsdecode(seen) == os.readlink("/proc/self/ns/uts")
+
+
+def test_clear_env_keeps_what_is_listed() -> None:
+    for way in WAYS.values():
+        env = {"A": "1", "B": "2", "C": "3", "PATH": os.environ["PATH"]}
+        result = pyunshare.run(
+            ["/usr/bin/env"], env=env, whitelist_env=["C", "A"], stdout=subprocess.PIPE, **way
+        )
+        assert result.stdout.split() == [b"A=1", b"C=3"]
+        result = pyunshare.run(["/usr/bin/env"], clear_env=True, stdout=subprocess.PIPE, **way)
+        assert result.stdout == b""
+
+
+@by_way
+def test_changes_of_os_environ_reach_the_program(
+    way: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "only-here"
+    program.write_text("#!/bin/sh\necho $NEW\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("NEW", "value")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert pyunshare.run(["only-here"], stdout=subprocess.PIPE, **way).stdout == b"value\n"
+
+
+@by_way
+def test_a_python_environment_for_the_program_is_not_for_ours(
+    way: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "pyunshare.py").write_text("raise SystemExit('not this')")
+    (tmp_path / "posix.py").write_text("raise SystemExit('not this')")
+    env = {"PYTHONPATH": str(tmp_path), "PYTHONHOME": "/none", "LC_ALL": "C", "PATH": "/bin"}
+    result = pyunshare.run(["env"], env=env, cwd=tmp_path, stdout=subprocess.PIPE, text=True, **way)
+    assert dict(line.split("=", 1) for line in result.stdout.splitlines()) == env
+
+
+# ---- errors -------------------------------------------------------------------------------------
+
+FAILURES: list[tuple[dict[str, Any], type[Exception], str, str, str | None]] = [
+    (
+        {"root": "/none"},
+        FileNotFoundError,
+        "cannot change root directory to '/none'",
+        "chroot",
+        "/none",
+    ),
+    ({"wd": "/none"}, FileNotFoundError, "cannot change directory to /none", "chdir", "/none"),
+    ({"mount_proc": "/none"}, FileNotFoundError, "mount /none failed", "mount", "/none"),
+    ({"fork": True, "root": "/none"}, FileNotFoundError, "cannot change root", "chroot", "/none"),
+    ({"map_root_user": True, "setuid": 7}, OSError, "setuid() failed", "setuid", None),
+    ({"setuid": 4294967295}, OSError, "setuid() failed", "setuid", None),
+    ({"map_root_user": True, "setgid": 0}, PermissionError, "setgroups failed", "setgroups", None),
+    ({"uts": "/no/file"}, FileNotFoundError, "mount /proc/", "mount", "/no/file"),
+    ({"mount": "/no/file"}, FileNotFoundError, "mount /proc/", "mount", "/no/file"),
+    ({"mount": "/no/file", "fork": True}, FileNotFoundError, "mount /proc/", "mount", "/no/file"),
+    ({"map_users": ["0:0:1", "1:0:1"]}, OSError, "failed to write /proc/", "write", None),
+]
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "text", "step", "file"), FAILURES, ids=lambda each: str(each)
+)
+def test_failures_are_told_by_exceptions(
+    given: dict[str, Any],
+    kind: type[Exception],
+    text: str,
+    step: str,
+    file: str | None,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(pyunshare.LaunchError, match="") as caught:
+        pyunshare.run(["/bin/echo", "started"], **given)
+    error = caught.value
+    assert isinstance(error, kind)
+    assert str(error).startswith(text)
+    assert error.step == step
+    assert error.errno
+    assert str(error).endswith(f": {os.strerror(error.errno)}")
+    if file is not None:
+        assert error.filename == file
+    assert capfd.readouterr() == ("", "")
+
+
+def test_errors_can_be_copied() -> None:
+    error = launch_error("cannot change directory to /x", 2)
+    for other in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(other) is type(error)
+        assert (str(other), other.errno, other.filename, other.step) == (
+            "cannot change directory to /x: No such file or directory",
+            2,
+            "/x",
+            "chdir",
+        )
+
+
+@pytest.mark.parametrize(
+    ("message", "step", "file"),
+    [
+        ("unshare failed", "unshare", None),
+        ("setgid() failed", "setgid", None),
+        ("prctl(PR_CAP_AMBIENT) failed", "prctl", None),
+        ("sigprocmask block failed", "sigprocmask", None),
+        ("cannot change root filesystem propagation", "mount", None),
+        ("cannot change /p filesystem propagation", "mount", "/p"),
+        ("cannot open /proc/self/uid_map", "open", "/proc/self/uid_map"),
+        ("failed to write to /proc/self/timens_offsets", "write", "/proc/self/timens_offsets"),
+        ("newuidmap was killed by signal 9", "helper", "newuidmap"),
+        ("mount /proc/5/ns/pid_for_children on /a b failed", "mount", "/a b"),
+        ("failed to execute a\nb", "execve", "a\nb"),
+        ("something else", "launch", None),
+    ],
+)
+def test_the_step_and_its_file(message: str, step: str, file: str | None) -> None:
+    error = launch_error(message, 5)
+    assert (error.step, error.filename) == (step, file)
+
+
+def test_an_interpreter_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(pyunshare.LaunchError, match="did not begin, and ended with status 1"):
+        pyunshare.run(["true"], user=True)
+    monkeypatch.setattr(sys, "executable", "")
+    with pytest.raises(pyunshare.LaunchError, match="no Python interpreter"):
+        pyunshare.run(["true"], user=True)
+
+
+def test_no_descriptors_left() -> None:
+    """What fails because the process has no descriptors left is said as it is."""
+    line = (
+        "import pyunshare, resource, errno, os\n"
+        "pyunshare.run(['/bin/true'], user=True); pyunshare.run(['/bin/true'], uts=True)\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4)); os.dup(0)\n"
+        "for way in ({'user': True}, {'uts': True}):\n"
+        "    try: pyunshare.run(['/bin/true'], **way)\n"
+        "    except OSError as error: print(errno.errorcode[error.errno])\n"
+    )
+    result = python(line)
+    assert result.stdout.split() == ["EMFILE", "EMFILE"], result.stderr
+
+
+# ---- ends ---------------------------------------------------------------------------------------
+
+
+@by_way
+def test_a_timeout_ends_the_whole_launch(way: dict[str, Any]) -> None:
+    with pytest.raises(subprocess.TimeoutExpired):
+        pyunshare.run(["sleep", "1000"], timeout=0.3, **way)
+    assert not support.left_over_children()
+
+
+@by_way
+@pytest.mark.parametrize("end", ["terminate", "kill"])
+def test_signals_reach_the_program(way: dict[str, Any], end: str) -> None:
+    if way.get("pid") and end == "terminate":
+        pytest.skip("process 1 of a PID namespace ignores it")
+    with pyunshare.Popen(["sleep", "1000"], **way) as process:
+        getattr(process, end)()
+        number = signal.SIGTERM if end == "terminate" else signal.SIGKILL
+        assert process.wait(20) == -number
+
+
+@by_way
+def test_ctrl_c_ends_the_whole_launch(way: dict[str, Any]) -> None:
+    timer = threading.Timer(0.4, os.kill, [os.getpid(), signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        pyunshare.run(["sleep", "1000"], **way)
+    timer.join()
+    assert not support.left_over_children()
+
+
+class Interruption(Exception):
+    """What a signal handler raises."""
+
+
+@by_way
+def test_exceptions_at_any_moment_leave_nothing(way: dict[str, Any]) -> None:
+    """A signal handler raises between the start and the return, sooner and later."""
+
+    def interrupt(*_: object) -> None:
+        raise Interruption
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        step = 0.0001 if "uts" in way or way == WAYS["thread-fork"] else 0.0007
+        for index in range(1, 31):
+            process = None
+            try:
+                signal.setitimer(signal.ITIMER_REAL, index * step)
+                try:
+                    process = pyunshare.Popen(["sleep", "1000"], **way)
+                finally:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+            except Interruption:
+                pass
+            if process is not None:
+                process.kill()
+                process.wait()
+            support.wait_for(lambda: not support.left_over_children(), "the end of all")
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+KILLED = """
+import pyunshare, threading, os, sys
+def start():
+    pyunshare.Popen(["sleep", "1000"], kill_child={signal!r}, **{more!r})
+thread = threading.Thread(target=start)
+thread.start()
+thread.join()
+import time; time.sleep(0.3)
+print("started", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, "HUP"])
+@pytest.mark.parametrize("more", [{}, {"map_root_user": True}, {"setuid": 61001}], ids=str)
+def test_kill_child_when_the_caller_is_killed(number: Any, more: dict[str, Any]) -> None:
+    """And not before: the thread that started the program has ended."""
+    given = number if isinstance(number, str) else int(number)
+    line = KILLED.format(signal=given, more=more)
+    caller = subprocess.Popen(
+        [sys.executable, "-c", line],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(support.CHECKOUT)},
+    )
+    assert caller.stdout is not None and caller.stdin is not None
+    with caller:
+        assert caller.stdout.readline() == b"started\n"
+        running = support.descendants(caller.pid)
+        assert len(running) == 2
+        caller.kill()
+    support.wait_for(lambda: not any(map(support.exists, running)), "the program's end")
+
+
+def python(line: str) -> subprocess.CompletedProcess[str]:
+    """Run Python statements in a process of their own."""
+    environment = {**os.environ, "PYTHONPATH": str(support.CHECKOUT)}
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", line],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+
+
+# ---- the calling process ------------------------------------------------------------------------
+
+
+def in_a_child(action: Callable[[], object]) -> str:
+    """What an action returns in a process of its own, or the exception it raises."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(writer, str(action()).encode())
+        except BaseException as error:
+            os.write(writer, f"{type(error).__name__}: {error}".encode())
+        os._exit(0)
+    os.close(writer)
+    with open(reader) as pipe:
+        text = pipe.read()
+    os.waitpid(pid, 0)
+    return text
+
+
+def test_unshare_moves_the_calling_process() -> None:
+    def new(*names: str) -> list[str]:
+        outside = {name: os.readlink(f"/proc/{parent}/ns/{name}") for name in names}
+        return [name for name in names if os.readlink(f"/proc/self/ns/{name}") != outside[name]]
+
+    parent = os.getpid()
+    names = ("uts", "ipc", "net", "mnt", "cgroup", "user")
+
+    def with_uts() -> list[str]:
+        pyunshare.unshare(uts=True, mount=True)
+        return new(*names)
+
+    assert in_a_child(with_uts) == "['uts', 'mnt']"
+
+
+def test_unshare_maps_and_mounts() -> None:
+    def action() -> str:
+        pyunshare.unshare(map_root_user=True, map_users=[(1, 100000, 9)], mount_proc="/mnt")
+        map = " ".join(Path("/proc/self/uid_map").read_text().split())
+        return f"{map} {Path('/mnt/version').exists()}"
+
+    assert in_a_child(action) == "0 0 1 1 100000 9 True"
+
+
+def test_unshare_leaves_the_signal_handlers_alone() -> None:
+    def action() -> bool:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        pyunshare.unshare(uts=True)
+        return signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
+
+    assert in_a_child(action) == "True"
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"fork": True}, "TypeError: unshare() got an unexpected keyword argument 'fork'"),
+        ({"shell": True}, "TypeError: unshare() got an unexpected keyword argument 'shell'"),
+        ({"uts": "/none", "mount": True}, "LaunchFileNotFoundError: mount /proc/"),
+        ({"map_users": ["0:0:1", "1:0:1"]}, "LaunchError: failed to write /proc/"),
+        ({"setgroups": "x"}, "UsageError: unsupported --setgroups argument 'x'"),
+    ],
+)
+def test_unshare_fails_by_exceptions(
+    given: dict[str, Any], text: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert in_a_child(lambda: pyunshare.unshare(**given)).startswith(text)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_unshare_of_a_user_namespace_with_threads() -> None:
+    def action() -> None:
+        threading.Thread(target=time.sleep, args=[1], daemon=True).start()
+        pyunshare.unshare(user=True)
+
+    expected = "LaunchError: unshare failed: no new user namespace for a process with 2 threads: "
+    assert in_a_child(action) == f"{expected}Invalid argument"
+
+
+# ---- asyncio ------------------------------------------------------------------------------------
+
+
+@by_way
+def test_asyncio_communicates(way: dict[str, Any]) -> None:
+    async def main() -> None:
+        pipe = subprocess.PIPE
+        process = await pyunshare.create_subprocess_exec(
+            "sh", "-c", "cat; echo wrong >&2; exit 3", stdin=pipe, stdout=pipe, stderr=pipe, **way
+        )
+        assert process.pid > 0
+        assert await process.communicate(b"x" * 300000) == (b"x" * 300000, b"wrong\n")
+        assert process.returncode == 3
+        assert await process.wait() == 3
+
+    asyncio.run(main(), debug=True)
+
+
+@by_way
+def test_asyncio_many_at_once(way: dict[str, Any]) -> None:
+    async def one(status: int) -> None:
+        process = await pyunshare.create_subprocess_exec("sh", "-c", f"exit {status}", **way)
+        assert await process.wait() == status
+
+    async def main() -> None:
+        await asyncio.gather(*map(one, range(8)))
+
+    asyncio.run(main())
+
+
+@by_way
+def test_asyncio_cancelled_while_it_starts(way: dict[str, Any]) -> None:
+    async def main() -> None:
+        for index in range(10):
+            starting = asyncio.ensure_future(
+                pyunshare.create_subprocess_exec("sleep", "1000", stdout=subprocess.PIPE, **way)
+            )
+            await asyncio.sleep(0.0005 * index)
+            starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                process = await starting
+                process.kill()
+                await process.wait()
+
+    asyncio.run(main())
+    support.wait_for(lambda: not support.left_over_children(), "the end of all")
+
+
+@by_way
+def test_asyncio_failures(way: dict[str, Any]) -> None:
+    async def main() -> None:
+        with pytest.raises(FileNotFoundError):
+            await pyunshare.create_subprocess_exec("no-such-program", **way)
+        with pytest.raises(ValueError, match="text is not supported"):
+            await pyunshare.create_subprocess_exec("true", text=True, **way)
+        process = await pyunshare.create_subprocess_exec("sleep", "1000", **way)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(process.wait(), 0.2)
+        process.kill()
+        assert await process.wait() == -signal.SIGKILL
+
+    asyncio.run(main())
+
+
+# ---- importing ----------------------------------------------------------------------------------
+
+
+def test_importing_the_package_is_almost_free() -> None:
+    def modules(line: str) -> set[str]:
+        words = [sys.executable, "-S", "-c", f"{line}; import sys; print(*sys.modules)"]
+        environment = {"PYTHONPATH": str(support.CHECKOUT)}
+        shown = subprocess.run(words, env=environment, capture_output=True, check=True, text=True)
+        return set(shown.stdout.split())
+
+    assert modules("import pyunshare") - modules("pass") == {"pyunshare"}
+
+
+def test_names_of_the_package() -> None:
+    assert {"run", "Popen", "unshare", "LaunchError"} <= set(dir(pyunshare))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = pyunshare.nothing  # type: ignore[attr-defined]
+
+
+# ---- which way ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fork", [False, True])
+@pytest.mark.parametrize("name", ["mount", "uts", "ipc", "net", "cgroup", "time", "pid"])
+def test_namespaces_alone_take_no_interpreter(
+    name: str, fork: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name == "pid" and not fork:
+        pytest.skip("the program stays in the old PID namespace, which a thread cannot do")
+    monkeypatch.setattr(interface.sys, "executable", "")
+    assert pyunshare.run(["/bin/true"], fork=fork, **{name: True}).returncode == 0
+
+
+def test_an_ignored_sigchld_is_the_default_in_the_program() -> None:
+    line = (
+        "import pyunshare, signal, subprocess\n"
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "print(pyunshare.Popen(['grep', 'SigIgn', '/proc/self/status'], uts=True,"
+        " stdout=subprocess.PIPE, text=True).communicate()[0])\n"
+    )
+    result = python(line)
+    assert int(result.stdout.split()[1], 16) >> (signal.SIGCHLD - 1) & 1 == 0, result
+
+
+def test_c_library_is_looked_up_once() -> None:
+    from pyunshare import syscalls
+
+    syscalls.load_c_library()
+    functions = dict(syscalls._functions)
+    syscalls.load_c_library()
+    assert functions == syscalls._functions
+    assert ctypes
