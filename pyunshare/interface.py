@@ -74,10 +74,10 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
                     self._start_in_thread(request, words, name, keywords)
                 else:
                     self._start_by_launcher(request, as_words(options), words, name, keywords)
+            self.args = args
         except BaseException:
-            self._abandon()
+            self.abandon()
             raise
-        self.args = args
 
     def send_signal(self, sig: int) -> None:
         """Send a signal to the program, also where a process of ours waits for it."""
@@ -97,6 +97,8 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
         request.fork = False  # it will be a child in any case
         load_c_library()
 
+        failed: dict[str, OSError] = {}
+
         def start() -> None:
             if directory is not None or request.working_directory is not None:
                 unshare_thread(CLONE_FS)  # a working directory of our own
@@ -104,13 +106,15 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
                 os.chdir(directory)
             enter(request, "pyunshare")
             try:
-                start_program(words, _Starter(self, keywords), name)
+                start_program(words, _Starter(self, request, keywords, failed), name)
             except _Started:
                 pass
             except _NotStarted as failure:
                 raise failure.reason from None
 
-        call_in_thread(start, self._kill)
+        while True:
+            with contextlib.suppress(_NamespaceLost):
+                return call_in_thread(start, self._kill)
 
     def _start_by_launcher(
         self,
@@ -149,7 +153,18 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
                     if error.filename == sys.executable:
                         raise launch_error(f"failed to execute {name}", error.errno) from None
                     raise
-            self._hear(ours)
+            try:
+                self._hear(ours)
+            except BaseException:
+                self._kill()
+                self.wait()
+                ours.setblocking(False)  # the program may be on its way, and not known of yet
+                with contextlib.suppress(BlockingIOError):
+                    while self._program is None and (record := ours.recv(LONGEST_RECORD)):
+                        if record[:1] == FORKED:
+                            self._program = int(record[1:])
+                            self._kill()
+                raise
 
     def _hear(self, launch: socket.socket) -> None:
         """Hear of the launch until the program has started; raise what failed instead."""
@@ -180,11 +195,12 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
                     os.kill(self._program, signal.SIGKILL)
             super().send_signal(signal.SIGKILL)
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
         """Leave nothing of a launch that failed or was interrupted."""
         if self._child_created:
-            self._kill()
-            self.wait()
+            if self.returncode is None:
+                self._kill()
+                self.wait()
             for stream in (self.stdin, self.stdout, self.stderr):
                 if stream:
                     stream.close()
@@ -215,13 +231,14 @@ def run(
         if keywords.get("stdout") is not None or keywords.get("stderr") is not None:
             raise ValueError("stdout and stderr arguments may not be used with capture_output.")
         keywords["stdout"] = keywords["stderr"] = subprocess.PIPE
-    with Popen(args, **keywords) as process:
-        try:
-            stdout, stderr = process.communicate(input, timeout)
-        except BaseException:
-            process.kill()
-            raise
+    process = Popen.__new__(Popen)
+    try:  # so that an exception finds the process, whenever it comes
+        process.__init__(args, **keywords)  # type: ignore[misc]
+        stdout, stderr = process.communicate(input, timeout)
         status = process.poll()
+    except BaseException:
+        process.abandon()
+        raise
     assert status is not None
     if check and status:
         raise subprocess.CalledProcessError(status, args, stdout, stderr)
@@ -313,12 +330,29 @@ class _NotStarted(BaseException):
         self.reason = reason
 
 
-class _Starter(Environment):
-    """What a launch executes programs with, but a child is to be the program."""
+class _NamespaceLost(BaseException):
+    """The new PID namespace ended with its first process, which could not execute a file."""
 
-    def __init__(self, process: Popen, keywords: Mapping[str, Any]) -> None:
+
+class _Starter(Environment):
+    """What a launch executes programs with, but a child is to be the program.
+
+    ``failed`` has the files that could not be executed, with the reason, when the launch has to
+    begin again.
+    """
+
+    def __init__(
+        self,
+        process: Popen,
+        request: Request,
+        keywords: Mapping[str, Any],
+        failed: dict[str, OSError],
+    ) -> None:
         self._process = process
+        self._has_pid_namespace = bool(request.flags & CLONE_NEWPID)
+        self._is_first = True
         self._keywords = keywords
+        self._failed = failed
 
     def get(self, name: str) -> str | None:
         """Return the value of a variable that the program will have."""
@@ -327,12 +361,21 @@ class _Starter(Environment):
 
     def execute(self, path: str, words: list[str]) -> NoReturn:
         """Start the program in a file, and raise _Started. Raises OSError as execve(2) fails."""
+        if path in self._failed:
+            raise self._failed[path]
         os.stat(path)  # most directories of PATH do not have it, which is told sooner so
+        if self._has_pid_namespace and not self._is_first:
+            raise _NamespaceLost
+        self._is_first = False
         executable = path if "/" in path else f"./{path}"
         try:
             subprocess.Popen.__init__(self._process, words, executable=executable, **self._keywords)
-        except OSError as error:
+        except BaseException as error:
+            self._process._child_created = False  # subprocess has waited for it
+            if not isinstance(error, OSError):
+                raise
             if error.filename is None:
                 raise _NotStarted(error) from None
+            self._failed[path] = error
             raise
         raise _Started

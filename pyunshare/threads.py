@@ -34,11 +34,16 @@ def call_in_thread(
         if afterwards:
             afterwards()
 
-    _thread.start_new_thread(run, ())
+    is_running = True
     try:
+        try:
+            _thread.start_new_thread(run, ())
+        except RuntimeError:
+            is_running = False
+            raise
         done.acquire()
     except BaseException:
-        while not outcome:
+        while is_running and not outcome:
             try:
                 interrupt()
                 done.acquire(timeout=0.02)
