@@ -154,7 +154,7 @@ def stub() -> str:
         text += "@overload\n" + function(
             "run(args: _Args", SUBPROCESS, content, RUN, mode, OPTIONS, end=end
         )
-    text += "\n" + function("unshare(", FOR_A_CALLER, end="None")
+    text += function("unshare(", FOR_A_CALLER, end="None")
     text += PROCESS
     start = "create_subprocess_exec(program: _Path,\n    *args: _Path"
     words = function(start, {"limit": "int = ..."}, ASYNCHRONOUS, OPTIONS, end="Process")

@@ -154,46 +154,52 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
                         raise launch_error(f"failed to execute {name}", error.errno) from None
                     raise
             try:
-                self._hear(ours)
+                failure, has_begun = self._hear(ours)
             except BaseException:
                 self._kill()
                 self.wait()
                 ours.setblocking(False)  # the program may be on its way, and not known of yet
                 with contextlib.suppress(BlockingIOError):
-                    while self._program is None and (record := ours.recv(LONGEST_RECORD)):
-                        if record[:1] == FORKED:
-                            self._program = int(record[1:])
-                            self._kill()
+                    self._hear(ours)
+                self._kill_program()
                 raise
-
-    def _hear(self, launch: socket.socket) -> None:
-        """Hear of the launch until the program has started; raise what failed instead."""
-        has_begun = False
-        failure: bytes | None = None
-        while True:
-            record = launch.recv(LONGEST_RECORD)
-            kind, content = record[:1], record[1:]
-            if not kind:
-                break
-            if kind == STARTED:
-                has_begun = True
-            elif kind == FORKED:
-                self._program = int(content)
-            elif failure is None:  # what fails because of it is not of interest
-                failure = record
         if failure is not None:
             self.wait()  # it ends by itself, as the command does
             raise reported_error(failure)
         if not has_begun:
             raise launch_error(f"the launch did not begin, and ended with status {self.wait()}")
 
+    def _hear(self, launch: socket.socket) -> tuple[bytes | None, bool]:
+        """Hear of the launch until the program has started, or what failed first.
+
+        A record is taken away only when it has been seen to, for an exception can come between.
+        """
+        has_begun = False
+        failure: bytes | None = None
+        while True:
+            record = launch.recv(LONGEST_RECORD, socket.MSG_PEEK)
+            kind, content = record[:1], record[1:]
+            if not kind:
+                return failure, has_begun
+            if kind == STARTED:
+                has_begun = True
+            elif kind == FORKED:
+                self._program = int(content)
+            elif failure is None:  # what fails because of it is not of interest
+                failure = record
+            launch.recv(1)
+
     def _kill(self) -> None:
         """Kill what has been started so far."""
         if self._child_created:
-            if self._program is not None:  # which stays if it is not told itself
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(self._program, signal.SIGKILL)
+            self._kill_program()
             super().send_signal(signal.SIGKILL)
+
+    def _kill_program(self) -> None:
+        """Kill a program that another process waits for, which stays if only that is killed."""
+        if self._program is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(self._program, signal.SIGKILL)
 
     def abandon(self) -> None:
         """Leave nothing of a launch that failed or was interrupted."""
