@@ -1,6 +1,8 @@
 """Launches from Python: pyunshare.run() against subprocess.run() with a command, in turns.
 
-    python3 benchmarks/api.py [--rounds N] [--reference UNSHARE] [--command PYUNSHARE]
+    .venv/bin/python benchmarks/api.py [--rounds N] [--reference UNSHARE] [--command PYUNSHARE]
+
+Run it with an interpreter that pyunshare is installed for, as pip does it.
 
 For each kind of launch both are measured one after the other, many times, once in a small process
 and once in one that holds a gigabyte. The ratio is that of the medians. A launch that needs a
@@ -21,7 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.append(str(Path(__file__).resolve().parent.parent))
 import pyunshare
 
 PROGRAM = "/bin/true"
