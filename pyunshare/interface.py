@@ -27,7 +27,7 @@ from .reports import FORKED, LONGEST_RECORD, STARTED
 from .request import Request
 from .syscalls import CLONE_FS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, load_c_library
 from .syscalls import unshare as unshare_thread
-from .threads import call_in_thread
+from .threads import NoThreadError, call_in_thread
 
 # What Python sets to "ignore" at its start, so that a new one cannot tell what the caller has
 IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
@@ -70,9 +70,10 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
         )
         try:
             with launch_errors():
-                if _a_thread_can_do(request, keywords):
-                    self._start_in_thread(request, words, name, keywords)
-                else:
+                has_started = _a_thread_can_do(request, keywords) and self._start_in_thread(
+                    request, words, name, {**keywords}
+                )
+                if not has_started:
                     self._start_by_launcher(request, as_words(options), words, name, keywords)
             self.args = args
         except BaseException:
@@ -89,8 +90,11 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
 
     def _start_in_thread(
         self, request: Request, words: list[Any], name: str, keywords: dict[str, Any]
-    ) -> None:
-        """Make the namespaces of a thread, and start the program as a child of it."""
+    ) -> bool:
+        """Make the namespaces of a thread, and start the program as a child of it.
+
+        Returns False where this process can have no more threads.
+        """
         directory = keywords.pop("cwd", None)
         if request.clear_environment:
             keywords["env"] = _chosen(keywords.get("env"), request.kept_variables)
@@ -113,8 +117,13 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
                 raise failure.reason from None
 
         while True:
-            with contextlib.suppress(_NamespaceLost):
-                return call_in_thread(start, self._kill)
+            try:
+                call_in_thread(start, self._kill)
+                return True
+            except NoThreadError:
+                return False
+            except _NamespaceLost:
+                pass
 
     def _start_by_launcher(
         self,
@@ -148,7 +157,10 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
                     os.set_inheritable(descriptor, True)
                 start = partial(subprocess.Popen.__init__, self, line, **keywords)
                 try:
-                    call_in_thread(start, self._kill, stay)
+                    try:
+                        call_in_thread(start, self._kill, stay)
+                    except NoThreadError:
+                        start()
                 except OSError as error:
                     if error.filename == sys.executable:
                         raise launch_error(f"failed to execute {name}", error.errno) from None
@@ -184,10 +196,18 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
             if kind == STARTED:
                 has_begun = True
             elif kind == FORKED:
-                self._program = int(content)
+                self._program = int(content) if content else self._only_child()
             elif failure is None:  # what fails because of it is not of interest
                 failure = record
             launch.recv(1)
+
+    def _only_child(self) -> int | None:
+        """Return the child of the process that we started, by the id that we know it by."""
+        try:
+            with open(f"/proc/{self.pid}/task/{self.pid}/children") as children:
+                return int(children.read())
+        except (OSError, ValueError):
+            return None
 
     def _kill(self) -> None:
         """Kill what has been started so far."""

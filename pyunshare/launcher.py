@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 NAME = "pyunshare"
+OUTSIDE = 0  # the id of a parent in another PID namespace: pid_namespaces(7)
 
 
 def main() -> "NoReturn":
@@ -57,7 +58,9 @@ def _launch(arguments: "list[str]") -> int:
     def forked(worker: int) -> None:
         if request.kill_child is not None:
             _die_with(int(parent))
-        reporter.send(FORKED + str(worker).encode())
+        # Where the caller has made a PID namespace for its children, it knows them by other ids.
+        is_known = posix.getppid() == int(parent)
+        reporter.send(FORKED + (str(worker).encode() if is_known else b""))
         reporter.close()
 
     environment = Environment(request.kept_variables if request.clear_environment else None)
@@ -74,5 +77,5 @@ def _launch(arguments: "list[str]") -> int:
 def _die_with(parent: int) -> None:
     """Have the kernel end this process when its parent ends, and the program with it."""
     set_parent_death_signal(_signal.SIGKILL)
-    if posix.getppid() != parent:  # too late for the signal
+    if posix.getppid() not in (parent, OUTSIDE):  # too late for the signal
         raise SilentFailure

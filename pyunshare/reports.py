@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # What a record begins with, and what follows
 STARTED = b"S"  # nothing: the launch has begun
-FORKED = b"F"  # the id of the program, which waits to be let go on
+FORKED = b"F"  # the program's id, if the receiver has the same; it waits to be let go on
 FAILED = b"E"  # kind, errno and message, with NUL bytes between them
 
 LONGEST_RECORD = 1 << 16

@@ -8,6 +8,10 @@ from typing import Callable, TypeVar
 Result = TypeVar("Result")
 
 
+class NoThreadError(RuntimeError):
+    """No thread can be started: as after unshare(2) with a new PID namespace, or at a limit."""
+
+
 def call_in_thread(
     call: Callable[[], Result],
     interrupt: Callable[[], None],
@@ -38,9 +42,9 @@ def call_in_thread(
     try:
         try:
             _thread.start_new_thread(run, ())
-        except RuntimeError:
+        except RuntimeError as reason:
             is_running = False
-            raise
+            raise NoThreadError(str(reason)) from None
         done.acquire()
     except BaseException:
         while is_running and not outcome:

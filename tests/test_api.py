@@ -623,6 +623,26 @@ def test_unshare_moves_the_calling_process() -> None:
     assert in_a_child(with_uts) == "['uts', 'mnt']"
 
 
+def test_signals_reach_the_program_from_a_process_with_a_pid_namespace_for_its_children() -> None:
+    """The process in between knows the program by another id than the caller."""
+
+    def action() -> str:
+        pyunshare.unshare(pid=True)
+        ends = []
+        with pyunshare.Popen(["sleep", "1000"]):  # process 1 of that namespace
+            for way in (WAYS["launcher-fork"], WAYS["kill-child"]):
+                with pyunshare.Popen(["sleep", "1000"], **way) as process:
+                    program = process._program
+                    assert program is not None
+                    name = Path(f"/proc/{program}/comm").read_text().strip()
+                    process.terminate()
+                    ends.append((name, process.wait(20)))
+            os.kill(support.children(os.getpid())[0], signal.SIGKILL)
+        return str(ends)
+
+    assert in_a_child(action) == "[('sleep', -15), ('sleep', -15)]"
+
+
 def test_unshare_maps_and_mounts() -> None:
     def action() -> str:
         pyunshare.unshare(mount_proc="/mnt")
