@@ -155,7 +155,7 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
                     keywords["pass_fds"] = (*keywords.get("pass_fds", ()), descriptor)
                 else:
                     os.set_inheritable(descriptor, True)
-                start = partial(subprocess.Popen.__init__, self, line, **keywords)
+                start = partial(_start_child, self, line, keywords)
                 try:
                     try:
                         call_in_thread(start, self._kill, stay)
@@ -211,15 +211,18 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
 
     def _kill(self) -> None:
         """Kill what has been started so far."""
-        if self._child_created:
-            self._kill_program()
+        if self._child_created and not self._kill_program():
             super().send_signal(signal.SIGKILL)
 
-    def _kill_program(self) -> None:
-        """Kill a program that another process waits for, which stays if only that is killed."""
-        if self._program is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(self._program, signal.SIGKILL)
+    def _kill_program(self) -> bool:
+        """Kill the program that another process waits for, which then ends by itself."""
+        if self._program is None:
+            return False
+        try:
+            os.kill(self._program, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
 
     def abandon(self) -> None:
         """Leave nothing of a launch that failed or was interrupted."""
@@ -344,6 +347,14 @@ def _as_bytes(variables: Mapping[Any, Any] | None) -> Mapping[bytes, bytes]:
     return {os.fsencode(name): os.fsencode(value) for name, value in variables.items()}
 
 
+def _start_child(process: Popen, words: list[Any], keywords: Mapping[str, Any]) -> None:
+    """Have subprocess start a child, but not by posix_spawn(3), which ignores signal 32 in it."""
+    directory = keywords.get("cwd")
+    if directory is None and os.access(".", os.X_OK):
+        directory = "."  # what posix_spawn(3) cannot do, and changes nothing
+    subprocess.Popen.__init__(process, words, **{**keywords, "cwd": directory})
+
+
 class _Started(BaseException):
     """The program has been started: where execve(2) does not return, this is raised."""
 
@@ -395,7 +406,7 @@ class _Starter(Environment):
         self._is_first = False
         executable = path if "/" in path else f"./{path}"
         try:
-            subprocess.Popen.__init__(self._process, words, executable=executable, **self._keywords)
+            _start_child(self._process, words, {**self._keywords, "executable": executable})
         except BaseException as error:
             self._process._child_created = False  # subprocess has waited for it
             if not isinstance(error, OSError):

@@ -303,7 +303,7 @@ def test_session_and_group(way: dict[str, Any]) -> None:
 @pytest.mark.parametrize("restore", [True, False])
 def test_ignored_signals(way: dict[str, Any], restore: bool) -> None:
     """Python ignores SIGPIPE; subprocess takes that back unless it is told not to."""
-    command = ["grep", "SigIgn", "/proc/self/status"]
+    command = ["grep", "SigIgn", "/proc/self/status"]  # not by posix_spawn(3), without a path
     expected = subprocess.run(
         command, restore_signals=restore, stdout=subprocess.PIPE, check=True
     ).stdout
@@ -523,6 +523,7 @@ class Interruption(Exception):
     """What a signal handler raises."""
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @by_way
 def test_exceptions_at_any_moment_leave_nothing(way: dict[str, Any]) -> None:
     """A signal handler raises between the start and the return, sooner and later."""
