@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -166,13 +167,12 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
                         raise launch_error(f"failed to execute {name}", error.errno) from None
                     raise
             try:
+                _wait_until_closed(ours)
                 failure, has_begun = self._hear(ours)
             except BaseException:
                 self._kill()
                 self.wait()
-                ours.setblocking(False)  # the program may be on its way, and not known of yet
-                with contextlib.suppress(BlockingIOError):
-                    self._hear(ours)
+                self._hear(ours)  # the program may be on its way, and not known of yet
                 self._kill_program()
                 raise
         if failure is not None:
@@ -182,14 +182,17 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
             raise launch_error(f"the launch did not begin, and ended with status {self.wait()}")
 
     def _hear(self, launch: socket.socket) -> tuple[bytes | None, bool]:
-        """Hear of the launch until the program has started, or what failed first.
+        """Return what failed first, if anything did, and whether the launch has begun at all.
 
         A record is taken away only when it has been seen to, for an exception can come between.
         """
         has_begun = False
         failure: bytes | None = None
         while True:
-            record = launch.recv(LONGEST_RECORD, socket.MSG_PEEK)
+            try:
+                record = launch.recv(LONGEST_RECORD, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return failure, has_begun
             kind, content = record[:1], record[1:]
             if not kind:
                 return failure, has_begun
@@ -285,6 +288,13 @@ def _above_the_standard_ones(file: socket.socket) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _wait_until_closed(launch: socket.socket) -> None:
+    """Wait until nobody holds the other end any more, and for nothing else that could be read."""
+    poll = select.poll()
+    poll.register(launch, 0)
+    poll.poll()
 
 
 def _program_words(args: Any, executable: Any, shell: bool) -> tuple[list[Any], str]:

@@ -87,7 +87,11 @@ def main() -> None:
     for name in ("_exit", "execv", "execve", "kill"):
         setattr(posix, name, record.saving_before(getattr(posix, name)))
     record.start()
-    import pyunshare.__main__  # noqa: F401  # python3 -m pyunshare, which does not return
+    if sys.argv[0] == "-c":  # the process in between of a launch from Python
+        import pyunshare.launcher
+
+        pyunshare.launcher.main()
+    import pyunshare.__main__  # python3 -m pyunshare, which does not return
 
 
 main()

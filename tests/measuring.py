@@ -6,16 +6,21 @@ process, and with this plugin every process of the launches that tests make. See
 
 from __future__ import annotations
 
+import _thread
 import compileall
 import json
 import os
 import shutil
 import sys
 import tempfile
+import threading
 from pathlib import Path
+from typing import Any, Callable
 
 import coverage
 import pytest
+
+from pyunshare import interface
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DATA = CHECKOUT / ".coverage.launches"  # to be combined with that of pytest's own process
@@ -49,6 +54,22 @@ def _interpreter() -> Path:
 INTERPRETER = _interpreter()
 PLACE = _prepare()
 os.environ["PYUNSHARE_COMMAND"] = f"{INTERPRETER} -IS {PLACE / 'measured.py'}"
+
+# Launches from Python: what the process in between begins with, and the threads of launches, for
+# which coverage.py waits in vain where no threading.Thread is made.
+interface._START = f"import sys; sys.path[0] = {str(PLACE)!r}; del sys.argv[1]; import measured"
+_start_new_thread = _thread.start_new_thread
+
+
+def _start_measured_thread(function: Callable[..., object], arguments: tuple[Any, ...]) -> int:
+    def measured() -> None:
+        sys.settrace(threading._trace_hook)  # type: ignore[attr-defined]
+        function(*arguments)
+
+    return _start_new_thread(measured, ())
+
+
+_thread.start_new_thread = _start_measured_thread
 
 
 def _collect() -> None:

@@ -520,3 +520,12 @@ def own_state() -> dict[str, object]:
         "environment": {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"},
         "mounts": mount_table(),
     }
+
+
+def keep_coverage() -> None:
+    """Keep what coverage.py has measured in this forked process, if it does, before an _exit()."""
+    coverage = sys.modules.get("coverage")
+    measurement = coverage and coverage.Coverage.current()
+    if measurement:
+        measurement.stop()
+        measurement.save()

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import copy
 import ctypes
+import errno
 import os
 import pickle
+import resource
 import signal
 import subprocess
 import sys
@@ -38,6 +40,9 @@ WAYS: dict[str, dict[str, Any]] = {
     "kill-child": {"kill_child": True},
 }
 by_way = pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
+
+
+TRUE = "/bin/true"
 
 
 @pytest.fixture(autouse=True)
@@ -286,6 +291,10 @@ def test_shell_with_arguments(way: dict[str, Any]) -> None:
         ["echo $0 $1", "zero", "one"], shell=True, stdout=subprocess.PIPE, text=True, **way
     )
     assert result.stdout == "zero one\n"
+    result = pyunshare.run(
+        "echo $0", shell=True, executable="/bin/sh", stdout=subprocess.PIPE, text=True, **way
+    )
+    assert result.stdout == "/bin/sh\n"
 
 
 @by_way
@@ -469,18 +478,41 @@ def test_an_interpreter_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> 
         pyunshare.run(["true"], user=True)
 
 
-def test_no_descriptors_left() -> None:
+@pytest.mark.parametrize("way", [{"user": True}, {"uts": True}], ids=["launcher", "thread"])
+def test_no_descriptors_left(way: dict[str, Any]) -> None:
     """What fails because the process has no descriptors left is said as it is."""
-    line = (
-        "import pyunshare, resource, errno, os\n"
-        "pyunshare.run(['/bin/true'], user=True); pyunshare.run(['/bin/true'], uts=True)\n"
-        "resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4)); os.dup(0)\n"
-        "for way in ({'user': True}, {'uts': True}):\n"
-        "    try: pyunshare.run(['/bin/true'], **way)\n"
-        "    except OSError as error: print(errno.errorcode[error.errno])\n"
-    )
-    result = python(line)
-    assert result.stdout.split() == ["EMFILE", "EMFILE"], result.stderr
+
+    def action() -> None:
+        pyunshare.run([TRUE], **way)
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest = os.dup(1)
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limit[1]))
+        try:
+            pyunshare.run([TRUE], **way)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+
+    assert in_a_child(action) == "OSError: [Errno 24] Too many open files"
+
+
+@by_way
+def test_closed_standard_descriptors(way: dict[str, Any]) -> None:
+    def action() -> str:
+        os.close(0)
+        os.close(2)
+        line = ["sh", "-c", "ls /proc/self/fd | wc -l; test -e /proc/self/fd/0 || echo closed"]
+        with pyunshare.Popen(line, stdout=subprocess.PIPE, **way) as process:
+            return str(process.communicate()[0])
+
+    def plain() -> str:
+        os.close(0)
+        os.close(2)
+        line = ["sh", "-c", "ls /proc/self/fd | wc -l; test -e /proc/self/fd/0 || echo closed"]
+        with subprocess.Popen(line, stdout=subprocess.PIPE) as process:
+            return str(process.communicate()[0])
+
+    assert in_a_child(action) == in_a_child(plain)
 
 
 # ---- ends ---------------------------------------------------------------------------------------
@@ -489,7 +521,7 @@ def test_no_descriptors_left() -> None:
 @by_way
 def test_a_timeout_ends_the_whole_launch(way: dict[str, Any]) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
-        pyunshare.run(["sleep", "1000"], timeout=0.3, **way)
+        pyunshare.run(["sleep", "1000"], timeout=0.3, capture_output=True, **way)
     assert not support.left_over_children()
 
 
@@ -601,6 +633,7 @@ def in_a_child(action: Callable[[], object]) -> str:
             os.write(writer, str(action()).encode())
         except BaseException as error:
             os.write(writer, f"{type(error).__name__}: {error}".encode())
+        support.keep_coverage()
         os._exit(0)
     os.close(writer)
     with open(reader) as pipe:
@@ -748,8 +781,27 @@ def test_asyncio_failures(way: dict[str, Any]) -> None:
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(process.wait(), 0.2)
         process.kill()
-        assert await process.wait() == -signal.SIGKILL
+        assert await process.communicate() == (None, None)
+        assert process.returncode == -signal.SIGKILL
 
+    asyncio.run(main())
+
+
+def test_asyncio_without_pidfds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with Linux before 5.3."""
+
+    def refuse(_: int) -> int:
+        raise OSError(errno.ENOSYS, "not there")
+
+    async def main() -> None:
+        process = await pyunshare.create_subprocess_exec("sleep", "1000", uts=True)
+        process.terminate()
+        assert await process.wait() == -signal.SIGTERM
+        process = await pyunshare.create_subprocess_exec("sleep", "1000", uts=True)
+        process.send_signal(signal.SIGHUP)
+        assert await process.wait() == -signal.SIGHUP
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
     asyncio.run(main())
 
 
