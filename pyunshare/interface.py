@@ -18,14 +18,15 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 from .exceptions import launch_error, launch_errors, reported_error
 from .keywords import KEYWORDS, as_words, given_options, request_for
 from .launch import enter
-from .program import SHELL, Environment, start_program
+from .program import SHELL, start_program
 from .reports import FORKED, LONGEST_RECORD, STARTED
 from .request import Request
+from .starting import NamespaceLost, NotStarted, Started, Starter, chosen_variables, start_child
 from .syscalls import CLONE_FS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, load_c_library
 from .syscalls import unshare as unshare_thread
 from .threads import NoThreadError, call_in_thread
@@ -98,7 +99,7 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
         """
         directory = keywords.pop("cwd", None)
         if request.clear_environment:
-            keywords["env"] = _chosen(keywords.get("env"), request.kept_variables)
+            keywords["env"] = chosen_variables(keywords.get("env"), request.kept_variables)
         request.fork = False  # it will be a child in any case
         load_c_library()
 
@@ -111,10 +112,10 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
                 os.chdir(directory)
             enter(request, "pyunshare")
             try:
-                start_program(words, _Starter(self, request, keywords, failed), name)
-            except _Started:
+                start_program(words, Starter(self, request, keywords, failed), name)
+            except Started:
                 pass
-            except _NotStarted as failure:
+            except NotStarted as failure:
                 raise failure.reason from None
 
         while True:
@@ -123,7 +124,7 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
                 return True
             except NoThreadError:
                 return False
-            except _NamespaceLost:
+            except NamespaceLost:
                 pass
 
     def _start_by_launcher(
@@ -156,7 +157,7 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
                     keywords["pass_fds"] = (*keywords.get("pass_fds", ()), descriptor)
                 else:
                     os.set_inheritable(descriptor, True)
-                start = partial(_start_child, self, line, keywords)
+                start = partial(start_child, self, line, keywords)
                 try:
                     try:
                         call_in_thread(start, self._kill, stay)
@@ -342,87 +343,3 @@ def _a_thread_can_do(request: Request, keywords: Mapping[str, Any]) -> bool:
 def _kernel() -> tuple[int, ...]:
     numbers = os.uname().release.split("-")[0].split(".")
     return tuple(int(number) for number in numbers[:2] if number.isdigit())
-
-
-def _chosen(variables: Mapping[Any, Any] | None, names: Sequence[str]) -> dict[bytes, bytes]:
-    """Return the variables of these names, in the order of the command."""
-    given = _as_bytes(variables)
-    wanted = [os.fsencode(name) for name in reversed(names) if name]
-    return {name: given[name] for name in wanted if name in given}
-
-
-def _as_bytes(variables: Mapping[Any, Any] | None) -> Mapping[bytes, bytes]:
-    if variables is None:
-        return os.environb
-    return {os.fsencode(name): os.fsencode(value) for name, value in variables.items()}
-
-
-def _start_child(process: Popen, words: list[Any], keywords: Mapping[str, Any]) -> None:
-    """Have subprocess start a child, but not by posix_spawn(3), which ignores signal 32 in it."""
-    directory = keywords.get("cwd")
-    if directory is None and os.access(".", os.X_OK):
-        directory = "."  # what posix_spawn(3) cannot do, and changes nothing
-    subprocess.Popen.__init__(process, words, **{**keywords, "cwd": directory})
-
-
-class _Started(BaseException):
-    """The program has been started: where execve(2) does not return, this is raised."""
-
-
-class _NotStarted(BaseException):
-    """The child could not be made, whatever program it was to become."""
-
-    def __init__(self, reason: OSError) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class _NamespaceLost(BaseException):
-    """The new PID namespace ended with its first process, which could not execute a file."""
-
-
-class _Starter(Environment):
-    """What a launch executes programs with, but a child is to be the program.
-
-    ``failed`` has the files that could not be executed, with the reason, when the launch has to
-    begin again.
-    """
-
-    def __init__(
-        self,
-        process: Popen,
-        request: Request,
-        keywords: Mapping[str, Any],
-        failed: dict[str, OSError],
-    ) -> None:
-        self._process = process
-        self._has_pid_namespace = bool(request.flags & CLONE_NEWPID)
-        self._is_first = True
-        self._keywords = keywords
-        self._failed = failed
-
-    def get(self, name: str) -> str | None:
-        """Return the value of a variable that the program will have."""
-        value = _as_bytes(self._keywords.get("env")).get(os.fsencode(name))
-        return None if value is None else os.fsdecode(value)
-
-    def execute(self, path: str, words: list[str]) -> NoReturn:
-        """Start the program in a file, and raise _Started. Raises OSError as execve(2) fails."""
-        if path in self._failed:
-            raise self._failed[path]
-        os.stat(path)  # most directories of PATH do not have it, which is told sooner so
-        if self._has_pid_namespace and not self._is_first:
-            raise _NamespaceLost
-        self._is_first = False
-        executable = path if "/" in path else f"./{path}"
-        try:
-            _start_child(self._process, words, {**self._keywords, "executable": executable})
-        except BaseException as error:
-            self._process._child_created = False  # subprocess has waited for it
-            if not isinstance(error, OSError):
-                raise
-            if error.filename is None:
-                raise _NotStarted(error) from None
-            self._failed[path] = error
-            raise
-        raise _Started
