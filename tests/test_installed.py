@@ -136,6 +136,19 @@ def test_words_of_any_bytes_in_a_locale_that_is_not_utf_8(tmp_path: Path) -> Non
     assert shown.stdout == b"".join(word + b"\n" for word in words)
 
 
+@needs("root", "user namespaces")
+@pytest.mark.parametrize("way", ["uts=True", "map_root_user=True, fork=True", "kill_child=True"])
+def test_launches_from_python(way: str, tmp_path: Path) -> None:
+    """By the package as it is installed, from any directory."""
+    line = f"import pyunshare; print(pyunshare.__file__, pyunshare.run(['true'], {way}).returncode)"
+    shown = subprocess.run(
+        [sys.executable, "-I", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    file, status = shown.stdout.split()
+    assert status == "0"
+    assert not Path(file).is_relative_to(support.CHECKOUT)
+
+
 # ---- what a launch loads ------------------------------------------------------------------------
 
 ALWAYS = {"errno", "pyunshare", "pyunshare.amalgamation"}
