@@ -15,7 +15,7 @@ except ImportError:  # setuptools before 70.1
 from distutils.command.build_scripts import build_scripts  # which setuptools has brought
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from building import amalgamation
+from building import amalgamation, archives
 
 # pip and uv set these when they build for the machine that they install on.
 SET_BY_INSTALLERS = ("PIP_BUILD_TRACKER", "UV")
@@ -56,6 +56,11 @@ class BuildWheel(bdist_wheel):
         super().finalize_options()
         if named_interpreter():
             self.root_is_pure = False
+
+    def write_wheelfile(self, *arguments: object, **options: object) -> None:
+        """Describe the wheel, the last step before it is packed: in a clone's own modes, else."""
+        super().write_wheelfile(*arguments, **options)
+        archives.make_readable(Path(self.bdist_dir))
 
 
 class BuildPy(build_py):

@@ -1,0 +1,27 @@
+"""The start of pyunshare.pyz, which building/one_file.py puts there as __main__.py.
+
+It is compiled at each launch, so it is short; and Pythons that are too old have to be able to
+read it, so its syntax is old.
+"""
+
+import sys
+
+if sys.version_info < (3, 9):  # noqa: UP036
+    sys.exit(
+        "%s: needs Python 3.9 or newer, and this is %d.%d: put another one before it, as in "  # noqa: UP031
+        "'python3.9 -ISXutf8 %s'" % ((sys.argv[0],) + sys.version_info[:2] + (sys.argv[0],))  # noqa: RUF005
+    )
+
+import _signal
+
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # so Ctrl-C ends this as it does a C program
+
+# In the place of the archive itself: what this Python has compiled, and else the source
+archive = sys.path[0]
+sys.path[:1] = ["%s/%d.%d" % ((archive,) + sys.version_info[:2]), archive + "/source"]  # noqa: UP031, RUF005
+from pyunshare.amalgamation import main
+
+del sys.path[:2]  # all else is to come from Python's own library
+
+main()
