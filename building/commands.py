@@ -49,12 +49,15 @@ class BuildScripts(build_scripts):
 
 
 class BuildWheel(bdist_wheel):
-    """Make a wheel that names an interpreter of this machine say that it is for such machines."""
+    """Make a wheel that names an interpreter of this machine say that it is for such machines.
+
+    What packagers name is on every machine that their package is for.
+    """
 
     def finalize_options(self) -> None:
         """Decide what the wheel is for."""
         super().finalize_options()
-        if named_interpreter():
+        if named_interpreter() and not os.environ.get("PYUNSHARE_INTERPRETER"):
             self.root_is_pure = False
 
     def write_wheelfile(self, *arguments: object, **options: object) -> None:
