@@ -54,16 +54,16 @@ class BuildWheel(bdist_wheel):
     What packagers name is on every machine that their package is for.
     """
 
+    def write_wheelfile(self, *arguments: object, **options: object) -> None:
+        """Describe the wheel, the last step before it is packed: in a clone's own modes, else."""
+        super().write_wheelfile(*arguments, **options)
+        archives.make_readable(Path(self.bdist_dir))
+
     def finalize_options(self) -> None:
         """Decide what the wheel is for."""
         super().finalize_options()
         if named_interpreter() and not os.environ.get("PYUNSHARE_INTERPRETER"):
             self.root_is_pure = False
-
-    def write_wheelfile(self, *arguments: object, **options: object) -> None:
-        """Describe the wheel, the last step before it is packed: in a clone's own modes, else."""
-        super().write_wheelfile(*arguments, **options)
-        archives.make_readable(Path(self.bdist_dir))
 
 
 class BuildPy(build_py):
