@@ -20,7 +20,7 @@ if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
 # In the place of the archive itself: what this Python has compiled, and else the source
 archive = sys.path[0]
 sys.path[:1] = ["%s/%d.%d" % ((archive,) + sys.version_info[:2]), archive + "/source"]  # noqa: UP031, RUF005
-from pyunshare.amalgamation import main
+from pyunshare.amalgamation import main  # noqa: E402
 
 del sys.path[:2]  # all else is to come from Python's own library
 
