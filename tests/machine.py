@@ -48,6 +48,8 @@ TOOLS = (
     "pgrep",
     "ping",
     "ps",
+    "rpm2cpio",
+    "rpmbuild",
     "script",
     "strace",
     "taskset",
@@ -55,6 +57,8 @@ TOOLS = (
     "zsh",
 )
 
+# Of Python, in the environment of the tests
+PACKAGES = ("build", "check-wheel-contents", "pipx", "setuptools", "twine", "uv")
 
 PRELUDE = f"""
 import ctypes, os
@@ -125,6 +129,10 @@ PROGRAMS: dict[str, Callable[[], bool]] = {
     "reference": lambda: reference_version() >= OLDEST_REFERENCE,
     "subordinate id files": lambda: all(map(os.path.exists, ("/etc/subuid", "/etc/subgid"))),
 }
+for _package in PACKAGES:
+    PROGRAMS[_package] = functools.partial(
+        lambda name: importlib.util.find_spec(name.replace("-", "_")) is not None, _package
+    )
 for _tool in TOOLS:
     PROGRAMS[_tool] = functools.partial(
         lambda name: shutil.which(name, path=support.STANDARD_PATH) is not None, _tool
