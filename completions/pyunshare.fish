@@ -24,7 +24,10 @@ function __pyunshare_program
                 if string match -qr -- $pattern $__pyunshare_long_with_value
                     set -e words[1]
                 end
-            case '-?*'
+            case -
+                set -p words $word
+                break
+            case '-*'
                 # the first letter that takes a value ends the letters, the value may be the rest
                 if string match -qr -- '^-[^SGRwl]*[SGRwl]$' $word
                     set -e words[1]

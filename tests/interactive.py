@@ -113,4 +113,6 @@ def fish_completions(
     words = ["fish", "-c", script, line, str(directory)]
     result = support.run(words, environment={**environment, **home})
     assert (result.status, result.stderr) == (0, b""), result
-    return [shown.partition("\t")[0] for shown in result.lines]
+    # From fish 4 on, worse matches follow, which a person does not see where there are good ones.
+    found = [shown.partition("\t")[0] for shown in result.lines]
+    return [word for word in found if word.startswith(line.split(" ")[-1])]
