@@ -29,27 +29,29 @@ WORDS = {
     },
 }
 
-# What else there is to complete, in zsh and fish; for bash see the template.
+# What else there is to complete, in zsh and fish; for bash see the template. With a space before
+# it, an action of zsh's gets no arguments but its own.
 ZSH_ACTIONS = {
     "directory": "_directories",
     "file": "_files",
-    "gid": "_pyunshare_ids group gid",
+    "gid": " _pyunshare_ids group gid",
     "group": "_groups",
     "names": '_sequence _parameters -g "*export*"',
     "seconds": " ",
     "signal": "_signals -s",
     "string": " ",
-    "uid": "_pyunshare_ids passwd uid",
+    "uid": " _pyunshare_ids passwd uid",
     "uid:gid": "_pyunshare_owner",
     "user": "_users",
 }
 FISH_ACTIONS = {
-    "directory": "(__fish_complete_directories (commandline -ct | string replace -r '^--[^=]*=' ''))",
+    "directory": "(__fish_complete_directories (__pyunshare_value))",
     "file": None,
     "gid": "(__pyunshare_ids group)",
     "group": "(__fish_complete_groups)",
     "names": "(__pyunshare_names)",
     "seconds": "",
+    "signal": "(__pyunshare_signals)",
     "string": "",
     "uid": "(__pyunshare_ids passwd)",
     "uid:gid": "(__pyunshare_owner)",
@@ -143,6 +145,7 @@ def _zsh_quoted(text: str, special: str = "") -> str:
 def _fish() -> "dict[str, str]":
     with_value = [option for option in OPTIONS if option.requires_value]
     return {
+        "SIGNALS": "{" + ",".join(signals()) + "}",
         "LETTERS": "".join(option.letter for option in with_value),
         "LONG": " ".join(f"--{option.name}" for option in OPTIONS),
         "LONG_WITH_VALUE": " ".join(f"--{option.name}" for option in with_value),
@@ -156,7 +159,8 @@ def _fish_line(option: Option) -> str:
         words += ["-s", option.letter]
     words += ["-l", option.name, "-d", _fish_quoted(option.help)]
     if option.value:
-        literal = " ".join(signals() if kind(option) == "signal" else WORDS.get(kind(option), ()))
+        described = kind(option) if kind(option).isalpha() else "value"
+        literal = " ".join(rf"{word}\t{described}" for word in WORDS.get(kind(option), ()))
         action = literal or FISH_ACTIONS[kind(option)]
         words += ["-r"] if option.requires_value else []
         words += ["-F"] if action is None else ["-f", "-a", _fish_quoted(action)]

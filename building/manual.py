@@ -29,7 +29,7 @@ NAME = "run a program in new namespaces"
 TITLE = "User Commands"
 BEFORE_THE_FIRST_RELEASE = "2026-11-22"
 
-HEADER = r'.\" Made by building/manual.py from the table of options and man/*.roff: edit those.'
+HEADER = r".\" Made by building/manual.py from the table of options and man/*.roff: edit those."
 LAYOUT = (".nh", ".ad l")  # no option divided at the end of a line, no line stretched
 
 
