@@ -21,7 +21,7 @@ from building import amalgamation
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 FIRST_LINE = b"#!/usr/bin/python3 -ISXutf8\n"  # isolated, see bin/pyunshare
-NOT_FOR_A_LAUNCH = ("__main__.py", "documentation.py")
+NOT_FOR_A_LAUNCH = ("__init__.py", "__main__.py", "documentation.py")
 EARLIEST_TIME = (1980, 1, 1, 0, 0, 0)  # that zip archives can express
 REGULAR_FILE = 0o100644 << 16  # where a zip archive has the mode
 

@@ -17,11 +17,19 @@ import _signal
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # so Ctrl-C ends this as it does a C program
 
-# In the place of the archive itself: what this Python has compiled, and else the source
-archive = sys.path[0]
-sys.path[:1] = ["%s/%d.%d" % ((archive,) + sys.version_info[:2]), archive + "/source"]  # noqa: UP031, RUF005
-from pyunshare.amalgamation import main  # noqa: E402
+from zipimport import ZipImportError, zipimporter
 
-del sys.path[:2]  # all else is to come from Python's own library
+# As in bin/pyunshare: the package is not imported but made, and what every launch needs run here.
+package = sys.modules["pyunshare"] = type(sys)("pyunshare")
+__package__, __spec__ = "pyunshare", None
+archive = sys.path.pop(0)  # all else is to come from Python's own library
+for place in ("%d.%d" % sys.version_info[:2], "source"):  # noqa: UP031
+    package.__path__ = ["%s/%s/pyunshare" % (archive, place)]  # noqa: UP031
+    try:
+        code = zipimporter(package.__path__[0]).get_code("amalgamation")
+    except ZipImportError:
+        continue
+    exec(code)
+    break
 
-main()
+main()  # noqa: F821

@@ -26,7 +26,7 @@ CHECKSUMS = "SHA256SUMS"
 
 # (file, what stands before the version there)
 VERSIONS = {
-    "pyunshare/__init__.py": r'^__version__ = "',
+    "pyunshare/version.py": r'^__version__ = "',
     "packaging/debian/changelog": r"\Apyunshare \(",
     "packaging/rpm/pyunshare.spec": r"^Version: +",
     "man/pyunshare.1": r'^\.TH PYUNSHARE "1" "[^"]*" "pyunshare ',
@@ -158,7 +158,7 @@ def the_version(source: Path) -> str:
     for name, before in VERSIONS.items():
         match = re.search(before + r"(\d+(\.\d+)+)", (source / name).read_text(), re.MULTILINE)
         found[name] = match[1] if match else "none"
-    version = found["pyunshare/__init__.py"]
+    version = found["pyunshare/version.py"]
     for name, other in found.items():
         if other != version:
             raise ReleaseError(f"the version is {version}, and in {name} it is {other}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -74,16 +75,15 @@ def test_it_is_the_same_however_it_is_made(archive: Path, monkeypatch: pytest.Mo
     assert made(sys.executable, umask=0o077).read_bytes() == archive.read_bytes()
 
 
-def test_this_python_takes_what_it_has_compiled(archive: Path) -> None:
-    statements = (
-        f"import sys; sys.path[:0] = [sys.argv[1] + '/{OWN_VERSION}', sys.argv[1] + '/source']; "
-        "import pyunshare.amalgamation, pyunshare.helpers; "
-        "print(pyunshare.amalgamation.__spec__.origin, pyunshare.helpers.__spec__.origin)"
-    )
-    line = [sys.executable, "-ISc", statements, str(archive)]
+@pytest.mark.parametrize("options", [[], ["--map-users=0:0:0"]], ids=str)
+def test_this_python_takes_what_it_has_compiled(archive: Path, options: list[str]) -> None:
+    line = [sys.executable, "-ISvv", str(archive), *options, "-V"]
     shown = subprocess.run(line, check=True, capture_output=True, text=True)
-    directory = f"{archive}/{OWN_VERSION}/pyunshare"
-    assert shown.stdout.split() == [f"{directory}/amalgamation.pyc", f"{directory}/helpers.pyc"]
+    tried = re.findall(rf"^# trying (?:{archive}/)(\S*)", shown.stderr, re.MULTILINE)
+    found = [name for name in tried if "pyunshare/" in name and "__init__" not in name]
+    assert f"{OWN_VERSION}/pyunshare/amalgamation.pyc" in found
+    assert [name for name in found if not name.startswith(OWN_VERSION)] == []
+    assert [name for name in found if name.endswith(".py")] == []
 
 
 def test_a_python_that_nobody_has_compiled_for_takes_the_source(archive: Path) -> None:
