@@ -15,6 +15,8 @@ OPTIONS = "-ISXutf8"  # what the installed command starts the interpreter with
 NEEDED_TO_INSTALL = (
     "bin",
     "building",
+    "completions",
+    "man",
     "pyunshare",
     "LICENSE",
     "README.md",
@@ -58,6 +60,13 @@ class Installation:
     def environment(self) -> Sequence[str]:
         """The interpreter of the virtual environment, doing nothing."""
         return (str(self.directory / "bin" / "python"), "-I", "-c", "pass")
+
+    def one_file(self) -> Sequence[str]:
+        """Make pyunshare.pyz, and return what starts it."""
+        archive = self.directory / "pyunshare.pyz"
+        maker = CHECKOUT / "building" / "one_file.py"
+        subprocess.run([self.interpreter.path, "-B", maker, "--output", archive], check=True)
+        return (self.interpreter.path, OPTIONS, str(archive))
 
     def script(self, name: str, body: str) -> str:
         """Write a script beside the command, with the same first line, and return its path."""

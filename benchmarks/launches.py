@@ -25,6 +25,7 @@ WITHOUT_PROGRAM = {"-x": True, "--version": False}  # and whether it is to fail
 BARE = "python -IS -c pass"
 ENVIRONMENT_S = "venv's python -I -c pass"
 FLOOR = "only exec"
+ONE_FILE = "pyunshare.pyz -u"
 MAP_AUTO = "--map-auto -r"
 REFERENCE_MAP_AUTO = "reference --map-auto -r"
 
@@ -57,6 +58,7 @@ def commands(
         BARE: Command(installation.bare),
         ENVIRONMENT_S: Command(installation.environment),
         FLOOR: Command([floor]),
+        ONE_FILE: Command([*installation.one_file(), "-u", PROGRAM]),
     }
     for options in LIMITS:
         result[options] = Command([installation.command, *options.split(), PROGRAM])
@@ -92,6 +94,7 @@ def rows_of_times(timings: dict[str, Timing]) -> list[Row]:
     rows = [row(FLOOR, [baseline], None) for baseline in (BARE, ENVIRONMENT_S)]
     for baseline in (BARE, ENVIRONMENT_S):
         rows += [row(options, [baseline], limit) for options, limit in LIMITS.items()]
+    rows.append(row(ONE_FILE, [BARE], None))
     if MAP_AUTO in timings:
         rows.append(row(MAP_AUTO, [REFERENCE_MAP_AUTO, BARE], TIGHT))
     rows += [row(option, [BARE], ROOMY) for option in WITHOUT_PROGRAM]

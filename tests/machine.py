@@ -8,6 +8,7 @@ and the lack of privilege always skip, and say so.
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -131,7 +132,7 @@ PROGRAMS: dict[str, Callable[[], bool]] = {
 }
 for _package in PACKAGES:
     PROGRAMS[_package] = functools.partial(
-        lambda name: importlib.util.find_spec(name.replace("-", "_")) is not None, _package
+        lambda name: any(importlib.metadata.distributions(name=name)), _package
     )
 for _tool in TOOLS:
     PROGRAMS[_tool] = functools.partial(
