@@ -7,6 +7,7 @@ machine or the hour: the same source and the same Pythons make the same file.
 """
 
 import argparse
+import ast
 import os
 import shutil
 import subprocess
@@ -21,7 +22,6 @@ from building import amalgamation
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 FIRST_LINE = b"#!/usr/bin/python3 -ISXutf8\n"  # isolated, see bin/pyunshare
-NOT_FOR_A_LAUNCH = ("__init__.py", "__main__.py", "documentation.py")
 EARLIEST_TIME = (1980, 1, 1, 0, 0, 0)  # that zip archives can express
 REGULAR_FILE = 0o100644 << 16  # where a zip archive has the mode
 
@@ -50,9 +50,8 @@ def make(archive: Path, pythons: "list[str]") -> None:
         contents = Path(name)
         source = contents / "source" / "pyunshare"
         source.mkdir(parents=True)
-        for path in (CHECKOUT / "pyunshare").glob("*.py"):
-            if path.name not in NOT_FOR_A_LAUNCH:
-                shutil.copy(path, source)
+        for module in _modules_of_launches():
+            shutil.copy(module, source)
         text = amalgamation.amalgamation(source)
         for part in amalgamation.PARTS:
             (source / f"{part}.py").unlink()
@@ -62,6 +61,22 @@ def make(archive: Path, pythons: "list[str]") -> None:
         shutil.copy(CHECKOUT / "building" / "one_file_main.py", contents / "__main__.py")
         archive.parent.mkdir(parents=True, exist_ok=True)
         _pack(archive, contents)
+
+
+def _modules_of_launches() -> "list[Path]":
+    """Return all modules that a launch can import, and none that is for other programs."""
+    found: dict[str, Path] = {}
+    waiting = list(amalgamation.PARTS)
+    while waiting:
+        name = waiting.pop()
+        path = CHECKOUT / "pyunshare" / f"{name}.py"
+        if name in found or not path.exists():  # else a name of the package itself
+            continue
+        found[name] = path
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                waiting += [node.module] if node.module else [alias.name for alias in node.names]
+    return list(found.values())
 
 
 def _compile(python: str, contents: Path) -> None:

@@ -179,7 +179,7 @@ def test_the_wheel_has_every_file(dist: Path) -> None:
             mode = entry.external_attr >> 16
             assert mode & 0o555 == (0o555 if "/scripts/" in entry.filename else 0o444), entry
     data = the_wheel(dist).name.partition("-py3")[0] + ".data"
-    modules = {f"pyunshare/{path.name}" for path in (CHECKOUT / "pyunshare").glob("*.py")}
+    modules = {f"pyunshare/{path.name}" for path in (CHECKOUT / "pyunshare").glob("*.py*")}
     assert names == {
         *modules,
         f"pyunshare/{amalgamation.NAME}.py",
