@@ -129,7 +129,13 @@ def test_help_and_version(archive: Path) -> None:
 @needs("user namespaces")
 @pytest.mark.parametrize(
     "options",
-    ["-r", "-rf", "-rpf --kill-child=TERM", "--map-users 0:0:1 --map-user 0", "-rT --boottime 1"],
+    [
+        "-r",
+        "-rf",
+        "-rpf --kill-child=TERM",
+        "-rT --boottime 1",
+        pytest.param("--map-users 0:0:1 --map-groups 0:0:1", marks=needs("root")),
+    ],
 )
 def test_launches(archive: Path, options: str) -> None:
     assert output(archive, *options.split(), "id", "-u") == ["0"]
