@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from setuptools.command.build_py import build_py
 
@@ -13,6 +14,7 @@ except ImportError:  # setuptools before 70.1
 
 # isort: split
 from distutils.command.build_scripts import build_scripts  # which setuptools has brought
+from distutils.command.install_data import install_data
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from building import amalgamation
@@ -56,6 +58,16 @@ class BuildWheel(bdist_wheel):
         super().finalize_options()
         if named_interpreter():
             self.root_is_pure = False
+
+
+class InstallData(install_data):
+    """Install the completion for bash under the name of its command, where bash looks for it."""
+
+    def copy_file(self, infile: str, outfile: str, *arguments: Any, **named: Any) -> Any:
+        """Copy a file into a directory."""
+        if infile.endswith(".bash"):
+            outfile = os.path.join(outfile, Path(infile).stem)
+        return super().copy_file(infile, outfile, *arguments, **named)
 
 
 class BuildPy(build_py):

@@ -8,6 +8,7 @@ and the lack of privilege always skip, and say so.
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import re
 import shutil
@@ -30,11 +31,16 @@ OLDEST_REFERENCE = (2, 42)
 TOOLS = (
     "bash",
     "busybox",
+    "findmnt",
+    "fish",
     "hostname",
     "ip",
     "ipcmk",
     "ipcs",
+    "lexgrog",
     "lsns",
+    "man",
+    "mandoc",
     "mount",
     "newgidmap",
     "newuidmap",
@@ -46,6 +52,7 @@ TOOLS = (
     "strace",
     "taskset",
     "uptime",
+    "zsh",
 )
 
 
@@ -112,6 +119,8 @@ KERNEL: dict[str, Callable[[], bool]] = {
     "child lists": lambda: os.path.exists(f"/proc/self/task/{os.getpid()}/children"),
 }
 PROGRAMS: dict[str, Callable[[], bool]] = {
+    "argparse-manpage": lambda: importlib.util.find_spec("argparse_manpage") is not None,
+    "bash-completion": lambda: os.path.exists(support.BASH_COMPLETION),
     "compiler": lambda: support.compiler() is not None,
     "reference": lambda: reference_version() >= OLDEST_REFERENCE,
     "subordinate id files": lambda: all(map(os.path.exists, ("/etc/subuid", "/etc/subgid"))),

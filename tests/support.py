@@ -33,6 +33,7 @@ Found = TypeVar("Found")
 TESTS = Path(__file__).resolve().parent
 CHECKOUT = TESTS.parent
 STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+BASH_COMPLETION = "/usr/share/bash-completion/bash_completion"
 ENVIRONMENT: Mapping[str, str] = {"PATH": STANDARD_PATH, "LANG": "C.UTF-8", "HOME": "/"}
 PATIENCE = 60.0
 
