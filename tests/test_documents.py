@@ -47,17 +47,17 @@ def test_session(session: Session) -> None:
 def test_sessions_are_found() -> None:
     """No fence is overlooked, and all that is left out is left out for a reason."""
     for path in DOCUMENTS:
-        fences = path.read_text(encoding="utf-8").count("```console\n")
+        fences = path.read_text(encoding="utf-8").count("```console")
         assert len(sessions.sessions(path)) == fences, path.name
     assert len(TO_RUN) > 40
-    reasons = {session.not_run for session in SESSIONS if session.not_run}
-    assert reasons <= {"installs software", "changes this clone", "runs the tests"}
-    assert len(SESSIONS) - len(TO_RUN) < 20
+    reasons = [session.not_run for session in SESSIONS if session.not_run]
+    assert set(reasons) <= {"installs software", "runs the tests"}
+    assert len(reasons) < 10
 
 
 def test_a_remark_says_what_it_is() -> None:
     for path in DOCUMENTS:
-        for remark in re.findall(r"<!-- (.*?) -->\n```console", path.read_text(encoding="utf-8")):
+        for remark in re.findall(r"<!-- (.*) -->", path.read_text(encoding="utf-8")):
             assert re.match(r"(not run|may differ): \S", remark), f"{path.name}: {remark}"
 
 
@@ -65,7 +65,7 @@ TEXT = """
 <!-- may differ: 09:41 pts/0 -->
 ```console
 $ ps
-   09:41  pts/0  ...sh
+   09:41  pts/0  b...sh
 # for name in a b; do
 >     echo $name
 > done
