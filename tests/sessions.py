@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -73,7 +72,9 @@ BLOCK = re.compile(
     r"^(?:<!-- (?P<remark>[^\n]*) -->\n)?```console\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 # What dash says when it ends as process 1 of a PID namespace, and no other shell
-COMPLAINT = re.compile(r"^-?sh: \d+: Cannot set tty process group \(No such process\)\n", re.MULTILINE)
+COMPLAINT = re.compile(
+    r"^-?sh: \d+: Cannot set tty process group \(No such process\)\n", re.MULTILINE
+)
 
 DEFAULT_WIDTH = 100
 PATIENCE = 20  # seconds that a step may take
@@ -217,10 +218,12 @@ def command_file() -> str:
 def _script(program: support.Program) -> Path:
     """The script of the checkout, with the interpreter that this program names."""
     package = support.copied_package()
-    script = package / "bin" / "pyunshare"
-    interpreter = program.file if program.arguments else sys.executable
-    text = script.read_text(encoding="utf-8").partition("\n")[2]
-    script.write_text(f"#!{interpreter} -ISXutf8\n{text}", encoding="utf-8")
+    script = package / "sbin" / "pyunshare"
+    if not script.exists():
+        text = (package / "bin" / "pyunshare").read_text(encoding="utf-8").partition("\n")[2]
+        script.parent.mkdir()
+        script.write_text(f"#!{program.file} -ISXutf8\n{text}", encoding="utf-8")
+        script.chmod(0o755)
     return script
 
 
@@ -242,4 +245,3 @@ def expected(session: Session) -> str:
         typed = step.typed.replace("\n", "\n> ")
         text += f"{step.prompt} {typed}\n{step.output}"
     return text
-
