@@ -3,7 +3,7 @@
 Typing is simulated, at an even speed; what the commands print is theirs. So two recordings are
 the same file, but for what the commands say differently: the time of day, say.
 
-As root, with what requirements.txt lists: python demonstration/record.py
+As root, with what requirements.txt lists; or by `tox -e demonstration`.
 """
 
 from __future__ import annotations
