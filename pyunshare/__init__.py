@@ -1,3 +1,3 @@
 """unshare(1) in pure Python: run a program in new Linux namespaces."""
 
-__version__ = "0.1.0"
+from .version import __version__ as __version__

@@ -4,7 +4,6 @@ Everything below the command raises; only :func:`finish` makes a message and a s
 """
 
 import posix
-from errno import EBADF
 
 from .syscalls import fsencode, write_all
 
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
-STANDARD_INPUT = 0
-STANDARD_OUTPUT = 1
 STANDARD_ERROR = 2
 
 
@@ -79,29 +76,16 @@ def finish(name: str, action: "Callable[..., int]", *arguments: object) -> "NoRe
     try:
         status = action(*arguments)
     except (UsageError, LaunchError) as error:
-        status = _report(name, error)
+        status = report(name, error)
     except SilentFailure as failure:
         status = failure.status
     except BaseException as error:  # a defect, or no memory: still one line, never a traceback
         text = f"unexpected {type(error).__name__} {error}".rstrip()
-        status = _report(name, LaunchError(text))
+        status = report(name, LaunchError(text))
     posix._exit(status)
 
 
-def print_text(name: str, text: str) -> int:
-    """Write ``text`` to standard output and return the status that follows from it.
-
-    A closed standard output is the caller's wish; one that cannot be written is an error.
-    """
-    try:
-        write_all(STANDARD_OUTPUT, fsencode(text))
-    except OSError as error:
-        if error.errno != EBADF:
-            return _report(name, LaunchError("write error", error.errno))
-    return 0
-
-
-def _report(name: str, error: "UsageError | LaunchError") -> int:
+def report(name: str, error: "UsageError | LaunchError") -> int:
     """Print ``error``; the status is 1 where even that cannot be done."""
     text = f"{name}: {error}\n"
     if error.see_help:

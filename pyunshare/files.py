@@ -1,10 +1,9 @@
 """Reading and writing small files whole, without the machinery of open()."""
 
 import posix
-from errno import EINVAL
 
 from .errors import attempt
-from .syscalls import fsdecode, fsencode, write_all
+from .syscalls import EINVAL, fsdecode, fsencode, write_all
 
 FILE_TYPE = 0o170000  # <sys/stat.h>, see inode(7)
 REGULAR_FILE = 0o100000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _signal
 import builtins
+import errno
 import sys
 from typing import Any
 
@@ -29,16 +30,9 @@ NEEDING = [["-m"], ["--mount-proc"], ["--kill-child"], ["-r", "--keep-caps"], ["
 NOT_NEEDING = [[], ["-f"], ["-r", "-u", "-p", "-f"], ["--forward-signals"], ["-S", "5"]]
 
 
-@pytest.mark.parametrize("has_unshare", [True, False], ids=["3.12", "3.11"])
 @pytest.mark.parametrize("words", [*NEEDING, *NOT_NEEDING], ids=" ".join)
-def test_the_c_library_is_looked_into_when_it_is_called(
-    words: list[str], has_unshare: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded = []
-    monkeypatch.setattr(launch, "HAS_UNSHARE", has_unshare)
-    monkeypatch.setattr(launch, "load_c_library", lambda: loaded.append(True))
-    launch._load_what_is_needed(request_of(*words))
-    assert bool(loaded) == (words in NEEDING or not has_unshare)
+def test_the_c_library_is_looked_into_when_it_is_called(words: list[str]) -> None:
+    assert request_of(*words).needs_c_library == (words in NEEDING)
 
 
 def test_a_python_without_ctypes_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,9 +44,10 @@ def test_a_python_without_ctypes_is_told_in_one_line(monkeypatch: pytest.MonkeyP
         return given_import(name, *arguments, **more)
 
     monkeypatch.delitem(sys.modules, "_ctypes", raising=False)
+    monkeypatch.setattr(sys, "path", ["/nonexistent/lib-dynload"])
     monkeypatch.setattr(builtins, "__import__", without_ctypes)
     with pytest.raises(LaunchError) as caught:
-        launch._load_what_is_needed(request_of("-m"))
+        launch.launch(request_of("-m"), ["true"], "unshare")
     assert str(caught.value) == "this Python cannot call the C library: No module named '_ctypes'"
     assert caught.value.status == 1
 
@@ -73,3 +68,9 @@ def test_a_signal_that_not_every_architecture_has(monkeypatch: pytest.MonkeyPatc
     assert "STKFLT" not in signal_numbers()
     with pytest.raises(UsageError, match="unknown signal: STKFLT"):
         signal_number("STKFLT")
+
+
+def test_error_numbers_are_those_of_this_machine() -> None:
+    """They are written down, because to import errno takes long; so no architecture may differ."""
+    for name in ("ENOENT", "ENOEXEC", "EBADF", "EACCES", "ENODEV", "ENOTDIR", "EINVAL"):
+        assert getattr(syscalls, name) == getattr(errno, name)

@@ -138,12 +138,18 @@ def test_words_of_any_bytes_in_a_locale_that_is_not_utf_8(tmp_path: Path) -> Non
 
 # ---- what a launch loads ------------------------------------------------------------------------
 
-ALWAYS = {"errno", "pyunshare", "pyunshare.amalgamation"}
+# The package itself is made, not imported; its modules that every launch needs are parts of one.
+ALWAYS = {"pyunshare", *(f"pyunshare.{part}" for part in amalgamation.PARTS)}
 # CPython has unshare(2) itself since 3.12.
 C_LIBRARY = {"_ctypes"}
 FOR_UNSHARE = set() if hasattr(os, "unshare") else C_LIBRARY
-VALUES = {"pyunshare.values"}
-RANGES = VALUES | {"pyunshare.idmaps", "pyunshare.helpers"}
+FORK = FOR_UNSHARE | {"pyunshare.processes"}
+ACTIONS = {"pyunshare.actions"}
+VALUES = ACTIONS | {"errno", "pyunshare.values"}
+HELPERS = {"pyunshare.helpers", "pyunshare.processes"}
+RANGES = HELPERS | VALUES | {"pyunshare.idmaps"}
+CREDENTIALS = {"pyunshare.credentials"}
+KEEPING = C_LIBRARY | ACTIONS | CREDENTIALS | {"pyunshare.capabilities"}
 
 LOADED = {
     "-i": FOR_UNSHARE,
@@ -154,36 +160,52 @@ LOADED = {
     "-T": FOR_UNSHARE,
     "-Ur": FOR_UNSHARE,
     "-c": FOR_UNSHARE,
-    "-f": FOR_UNSHARE,
-    "-f --forward-signals": FOR_UNSHARE,
-    "-R /": FOR_UNSHARE,
-    "-S 0": FOR_UNSHARE | VALUES,
+    "-f": FORK,
+    "-m": C_LIBRARY,
+    "-ipf --mount-proc": C_LIBRARY | FORK,
+    "-f --kill-child": C_LIBRARY | FORK,
+    "-f --forward-signals": FORK | ACTIONS,
+    "-R /": FOR_UNSHARE | ACTIONS,
+    "-w /": FOR_UNSHARE | ACTIONS,
+    "--clear-env": FOR_UNSHARE | ACTIONS,
+    "--propagation slave -m": C_LIBRARY | ACTIONS,
+    "-S 0": FOR_UNSHARE | VALUES | CREDENTIALS,
     "-T --boottime 1": FOR_UNSHARE | VALUES,
+    "--kill-child=TERM": C_LIBRARY | FORK | (VALUES - ACTIONS),
     "--map-user 0": FOR_UNSHARE | VALUES,
     "--map-users 0:0:1": FOR_UNSHARE | RANGES,
     "--map-user root": FOR_UNSHARE | VALUES | {"pyunshare.accounts", "pwd"},
-    "-m": C_LIBRARY,
-    "-ipf --mount-proc": C_LIBRARY,
-    "-f --kill-child": C_LIBRARY | VALUES,
-    "-r --keep-caps": C_LIBRARY,
+    "-r --keep-caps": KEEPING,
 }
+
+# Runs a script as Python would, and lists the modules in place of executing a program.
+LIST_MODULES = """
+import posix, sys
+def list_modules(*_):
+    posix.write(1, " ".join(sys.modules).encode())
+    posix._exit(0)
+posix.execv = posix.execve = list_modules
+del sys.argv[0]
+sys.modules["__main__"].__file__ = sys.argv[0]
+exec(compile(open(sys.argv[0], encoding="utf-8").read(), sys.argv[0], "exec"))
+"""
 
 
 @needs("root")
 @pytest.mark.parametrize("options", LOADED)
-def test_modules_loaded_at_the_moment_of_exec(options: str) -> None:
-    bare = _modules_imported("-c", "pass")
-    loaded = _modules_imported(str(SCRIPT), *options.split(), "/bin/true")
+def test_modules_loaded_at_the_moment_of_exec(options: str, tmp_path: Path) -> None:
+    lister, nothing = tmp_path / "list_modules.py", tmp_path / "nothing.py"
+    lister.write_text(LIST_MODULES)
+    nothing.write_text("posix.execv()")
+    bare = _modules_loaded(lister, nothing)
+    loaded = _modules_loaded(lister, SCRIPT, *options.split(), "/bin/true")
     assert loaded - bare == ALWAYS | LOADED[options]
 
 
-def _modules_imported(*words: str) -> set[str]:
-    """Return the modules that an isolated interpreter imports by the time it ends or executes."""
-    interpreter = SCRIPT.read_text().splitlines()[0].split()[0].lstrip("#!")
-    shown = subprocess.run(
-        [interpreter, "-IS", "-X", "importtime", *words], capture_output=True, text=True, check=True
-    )
-    return {line.rpartition("|")[2].strip() for line in shown.stderr.splitlines()[1:]}
+def _modules_loaded(lister: Path, *words: str | Path) -> set[str]:
+    interpreter, flags = SCRIPT.read_text().splitlines()[0].lstrip("#!").split()
+    line = [interpreter, flags, lister, *words]
+    return set(subprocess.run(line, capture_output=True, text=True, check=True).stdout.split())
 
 
 # ---- the amalgamation -------------------------------------------------------------------------
