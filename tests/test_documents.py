@@ -163,6 +163,13 @@ def test_links_lead_somewhere(path: Path) -> None:
         assert not anchor or anchor in anchors(file), target
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_named_files_exist(path: Path) -> None:
+    folders = "benchmarks|bin|building|demonstration|docs|pyunshare|tests"
+    for name in re.findall(rf"`((?:{folders})/[\w./-]*)`", path.read_text(encoding="utf-8")):
+        assert (support.CHECKOUT / name).exists(), name
+
+
 def test_the_tour_has_each_kind_with_its_bit() -> None:
     rows = re.findall(r"`-(\w)` \|.*`(CLONE_NEW\w+)` (0x\w+)", TOUR)
     kinds = {option.letter: option.flags for option in OPTIONS if option.value == "=file"}
