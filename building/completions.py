@@ -8,8 +8,8 @@ but none for fish, and no ``[=value]``, and does not know that options end where
 from collections.abc import Iterator
 from pathlib import Path
 
+from pyunshare.actions import PROPAGATION
 from pyunshare.options import OPTIONS, Option
-from pyunshare.request import PROPAGATION
 from pyunshare.values import signal_numbers
 
 TEMPLATES = Path(__file__).parent / "shells"

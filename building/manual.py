@@ -13,7 +13,10 @@ import textwrap
 import time
 from pathlib import Path
 
-from argparse_manpage.manpage import Manpage, _ManpageFormatter
+try:
+    from argparse_manpage.manpage import Manpage, _ManpageFormatter
+except ModuleNotFoundError:
+    raise SystemExit("argparse-manpage is missing, which pip installs") from None
 
 from pyunshare import __version__
 from pyunshare.documentation import argument_parser
@@ -62,7 +65,10 @@ def date() -> str:
     """Return the day of the page: SOURCE_DATE_EPOCH, else that of the newest release."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     if epoch:
-        return time.strftime("%Y-%m-%d", time.gmtime(int(epoch)))
+        try:
+            return time.strftime("%Y-%m-%d", time.gmtime(int(epoch)))
+        except (ValueError, OverflowError, OSError):
+            raise SystemExit(f"SOURCE_DATE_EPOCH is no time in seconds: {epoch!r}") from None
     released = re.search(r"^## .*(\d{4}-\d\d-\d\d)", CHANGELOG.read_text("utf-8"), re.MULTILINE)
     return released[1] if released else BEFORE_THE_FIRST_RELEASE
 

@@ -96,13 +96,13 @@ def _owner(request: Request, option: Option, value: str) -> None:
 
 def _propagation(request: Request, option: Option, value: str) -> None:
     if value not in PROPAGATION:
-        raise UsageError(f"unsupported propagation mode: {value}")
+        raise UsageError(("unsupported propagation mode: %s", value))
     request.propagation = PROPAGATION[value]
 
 
 def _setgroups(request: Request, option: Option, value: str) -> None:
     if value not in ("allow", "deny"):
-        raise UsageError(f"unsupported --setgroups argument '{value}'")
+        raise UsageError(("unsupported --setgroups argument '%s'", value))
     request.setgroups = value
 
 

@@ -37,7 +37,8 @@ def _register(directory: str, request: "Request") -> None:
     if request.binary_format is None:
         return
     flags = posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC
-    mounted = attempt(f"cannot open {directory}", posix.open, directory, flags)
-    complaints = f"cannot open {directory}/register", f"write failed {directory}/register"
-    write_file("register", request.binary_format, *complaints, directory=mounted)
+    mounted = attempt(("cannot open %s", directory), posix.open, directory, flags)
+    cannot_open = "cannot open %s/register", directory
+    cannot_write = "write failed %s/register", directory
+    write_file("register", request.binary_format, cannot_open, cannot_write, directory=mounted)
     posix.close(mounted)

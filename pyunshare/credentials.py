@@ -2,7 +2,7 @@
 
 import posix
 
-from .errors import attempt
+from .errors import attempt, keep_to_english
 from .syscalls import CLONE_NEWUSER
 
 TYPE_CHECKING = False
@@ -21,12 +21,14 @@ def change_group(group: "int | None") -> None:
     if group is not None:
         attempt("setgroups failed", posix.setgroups, [])
         attempt("setgid() failed", posix.setgid, group)
+        keep_to_english()
 
 
 def change_user(user: "int | None") -> None:
     """Be this user, if one is given: setuid(2)."""
     if user is not None:
         attempt("setuid() failed", posix.setuid, user)
+        keep_to_english()
 
 
 def keep_capabilities(request: "Request") -> None:

@@ -9,9 +9,13 @@ from .syscalls import fsencode, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, NoReturn, TypeVar
+    from typing import Any, Callable, NoReturn, TypeVar, Union
 
     Result = TypeVar("Result")
+
+    # A message as util-linux's catalogues have it, or such a text with what its %s stand for:
+    # what the user typed, numbers, or other messages, as tuples.
+    Wording = Union[str, "tuple[Any, ...]"]
 
 STANDARD_ERROR = 2
 
@@ -23,8 +27,11 @@ class UsageError(ValueError):
     the second line of getopt_long(3)'s complaints.
     """
 
-    def __init__(self, message: str, errno: "int | None" = None, see_help: bool = False) -> None:
-        super().__init__(with_reason(message, errno))
+    def __init__(
+        self, wording: "Wording", errno: "int | None" = None, see_help: bool = False
+    ) -> None:
+        super().__init__(with_reason(in_english(wording), errno))
+        self.wording = wording
         self.errno = errno
         self.see_help = see_help
         self.status = 1
@@ -36,9 +43,10 @@ class LaunchError(OSError):
     ``status`` is the exit status that unshare(1) gives to such a failure.
     """
 
-    def __init__(self, message: str, errno: "int | None" = None, status: int = 1) -> None:
-        super().__init__(errno, message)
-        self.message = message
+    def __init__(self, wording: "Wording", errno: "int | None" = None, status: int = 1) -> None:
+        super().__init__(errno, in_english(wording))
+        self.wording = wording
+        self.message = in_english(wording)
         self.see_help = False
         self.status = status
 
@@ -54,17 +62,25 @@ class SilentFailure(Exception):
         self.status = status
 
 
+def in_english(wording: "Wording") -> str:
+    """Return the text of a message, each %s filled in."""
+    if isinstance(wording, str):
+        return wording
+    text, *values = wording
+    return str(text) % tuple(in_english(v) if isinstance(v, tuple) else v for v in values)
+
+
 def with_reason(message: str, errno: "int | None") -> str:
     """Return the message with the C library's text for ``errno`` behind it."""
     return message if errno is None else f"{message}: {posix.strerror(errno)}"
 
 
-def attempt(message: str, call: "Callable[..., Result]", *arguments: object) -> "Result":
-    """Return ``call(*arguments)``; raise its OSError as a LaunchError that says ``message``."""
+def attempt(wording: "Wording", call: "Callable[..., Result]", *arguments: object) -> "Result":
+    """Return ``call(*arguments)``; raise its OSError as a LaunchError that says ``wording``."""
     try:
         return call(*arguments)
     except OSError as error:
-        raise LaunchError(message, error.errno) from None
+        raise LaunchError(wording, error.errno) from None
 
 
 def finish(name: str, action: "Callable[..., int]", *arguments: object) -> "NoReturn":
@@ -87,11 +103,34 @@ def finish(name: str, action: "Callable[..., int]", *arguments: object) -> "NoRe
 
 def report(name: str, error: "UsageError | LaunchError") -> int:
     """Print ``error``; the status is 1 where even that cannot be done."""
-    text = f"{name}: {error}\n"
+    text = fsencode(f"{name}: {error}\n")
     if error.see_help:
-        text += f"Try '{name} --help' for more information.\n"
+        text += fsencode(f"Try '{name} --help' for more information.\n")
+    if _may_translate and not _is_english():
+        try:
+            from .language import translated
+
+            text = translated(name, error)
+        except Exception:
+            pass  # no catalogue, no locale: in English then
     try:
-        write_all(STANDARD_ERROR, fsencode(text))
+        write_all(STANDARD_ERROR, text)
     except (OSError, UnicodeError):
         return 1
     return error.status
+
+
+_may_translate = True
+
+
+def keep_to_english() -> None:
+    """Look for no catalogues any more: they would be those of a new root, or read by another."""
+    global _may_translate
+    _may_translate = False
+
+
+def _is_english() -> bool:
+    """Tell whether the user's language needs no looking for: setlocale(3), gettext(3)."""
+    get = posix.environ.get
+    locale = get(b"LC_ALL") or get(b"LC_MESSAGES") or get(b"LANG") or b"C"
+    return locale in (b"C", b"POSIX") or locale[:2] == b"C."

@@ -78,7 +78,8 @@ def bind_namespaces(files: "dict[int, str]", process: int) -> int:
     for flag, name in NAMESPACE_FILES:
         if flag in files:
             source, target = f"/proc/{process}/ns/{name}", files[flag]
-            attempt(f"mount {source} on {target} failed", mount, source, target, None, MS_BIND)
+            wording = "mount %s on %s failed", source, target
+            attempt(wording, mount, source, target, None, MS_BIND)
     return 0
 
 
@@ -101,8 +102,8 @@ def write_id_maps(maps: "dict[str, list[Range]]", process: int, command: str) ->
 
 def _write_map(path: str, lines: str) -> None:
     if len(lines) > MAP_LIMIT:
-        raise LaunchError(f"{path} too large for kernel 4k limit")
-    write_file(path, lines, f"failed to open {path}", f"failed to write {path}")
+        raise LaunchError(("%s too large for kernel 4k limit", path))
+    write_file(path, lines, ("failed to open %s", path), ("failed to write %s", path))
 
 
 def _run(words: "list[str]", command: str) -> None:

@@ -10,7 +10,7 @@ A kind of step that few launches have is a module of its own, loaded only if it 
 import _signal
 import posix
 
-from .errors import LaunchError, attempt
+from .errors import LaunchError, attempt, keep_to_english
 from .files import write_file
 from .program import Environment, start_program
 from .syscalls import (
@@ -32,6 +32,7 @@ from .syscalls import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .errors import Wording
     from .processes import Helper, Worker
     from .request import IdMap, Request
 
@@ -141,8 +142,8 @@ def _set_clock_offsets(offsets: "dict[int, int]") -> None:
     for clock in (CLOCK_BOOTTIME, CLOCK_MONOTONIC):
         if clock in offsets:
             text = f"{clock} {offsets[clock]} 0"
-            complaints = f"failed to open {CLOCK_OFFSETS}", f"failed to write to {CLOCK_OFFSETS}"
-            write_file(CLOCK_OFFSETS, text, *complaints)
+            wordings = f"failed to open {CLOCK_OFFSETS}", f"failed to write to {CLOCK_OFFSETS}"
+            write_file(CLOCK_OFFSETS, text, *wordings)
 
 
 def _map_caller(users: "IdMap") -> None:
@@ -167,7 +168,7 @@ def _control_setgroups(request: "Request") -> None:
 
 
 def _write_own(path: str, text: str) -> None:
-    write_file(path, text, f"cannot open {path}", f"write failed {path}")
+    write_file(path, text, ("cannot open %s", path), ("write failed %s", path))
 
 
 def _write_setgroups(word: str) -> None:
@@ -184,22 +185,23 @@ def _change_propagation(request: "Request") -> None:
         _set_propagation("/", request.propagation, "cannot change root filesystem propagation")
 
 
-def _set_propagation(target: str, propagation: int, complaint: str) -> None:
-    attempt(complaint, mount, "none", target, None, MS_REC | propagation)
+def _set_propagation(target: str, propagation: int, wording: "Wording") -> None:
+    attempt(wording, mount, "none", target, None, MS_REC | propagation)
 
 
 def _change_root(request: "Request") -> None:
     """Change the root directory, and the working directory, which is looked up inside it."""
     if request.root is not None:
-        complaint = f"cannot change root directory to '{request.root}'"
-        attempt(complaint, posix.chroot, request.root)
+        wording = "cannot change root directory to '%s'", request.root
+        attempt(wording, posix.chroot, request.root)
+        keep_to_english()
         _change_directory("/")
     if request.working_directory is not None:
         _change_directory(request.working_directory)
 
 
 def _change_directory(path: str) -> None:
-    attempt(f"cannot change directory to {path}", posix.chdir, path)
+    attempt(("cannot change directory to %s", path), posix.chdir, path)
 
 
 def _mount_new_proc(request: "Request") -> None:
@@ -208,9 +210,9 @@ def _mount_new_proc(request: "Request") -> None:
         return
     if request.root is None and request.propagation != MS_PRIVATE:
         # Otherwise this mount would show up in the old namespace as well.
-        complaint = f"cannot change {request.proc} filesystem propagation"
+        wording = "cannot change %s filesystem propagation", request.proc
         try:
-            _set_propagation(request.proc, MS_PRIVATE, complaint)
+            _set_propagation(request.proc, MS_PRIVATE, wording)
         except LaunchError as error:
             if error.errno != EINVAL:  # not a mount point: nothing there to make private
                 raise
@@ -220,4 +222,4 @@ def _mount_new_proc(request: "Request") -> None:
 def mount_kernel_files(kind: str, target: str) -> None:
     """Mount a file system of the kernel's own. Raises LaunchError."""
     flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
-    attempt(f"mount {target} failed", mount, kind, target, kind, flags)
+    attempt(("mount %s failed", target), mount, kind, target, kind, flags)

@@ -107,4 +107,4 @@ def _execute_or_interpret(path: str, words: "list[str]", environment: Environmen
 def execution_error(name: str, error: OSError) -> LaunchError:
     """Return what to raise where a program cannot be executed: with the status of a shell."""
     status = 127 if error.errno == ENOENT else 126
-    return LaunchError(f"failed to execute {name}", error.errno, status)
+    return LaunchError(("failed to execute %s", name), error.errno, status)

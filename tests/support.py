@@ -234,7 +234,7 @@ def _copies(program: Program) -> Iterator[Program]:
     if Path(program.file).read_bytes()[:4] == b"\x7fELF" and not program.arguments:
         yield _with_its_libraries(program)
         return
-    copy = _copied_package()
+    copy = copied_package()
     script = copy / "bin" / "pyunshare"
     if not program.arguments:
         yield Program(str(script), NAME)
@@ -247,7 +247,8 @@ def _copies(program: Program) -> Iterator[Program]:
 
 
 @functools.cache
-def _copied_package() -> Path:
+def copied_package() -> Path:
+    """A copy of the checkout's package and script that every user may read."""
     copy = workspace() / "package"
     for name in ("pyunshare", "bin"):
         shutil.copytree(CHECKOUT / name, copy / name)

@@ -14,8 +14,8 @@ import support
 from machine import needs
 
 from building import completions
+from pyunshare.actions import PROPAGATION
 from pyunshare.options import OPTIONS
-from pyunshare.request import PROPAGATION
 from pyunshare.values import signal_number
 
 DIRECTORY = support.CHECKOUT / "completions"

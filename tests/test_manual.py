@@ -130,6 +130,16 @@ def test_emphasis_of_values() -> None:
 
 
 @needs("argparse-manpage")
+@pytest.mark.parametrize("epoch", ["yesterday", "9" * 30])
+def test_a_date_that_is_none_is_told_in_a_line(epoch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from building import manual
+
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    with pytest.raises(SystemExit, match=f"^SOURCE_DATE_EPOCH is no time in seconds: '{epoch}'$"):
+        manual.date()
+
+
+@needs("argparse-manpage")
 @pytest.mark.parametrize("text", ["a \\ b", ".so a file", "words 'quoted'"])
 def test_text_that_roff_would_misread_is_refused(text: str) -> None:
     from building import manual
