@@ -346,6 +346,25 @@ def test_installed_and_run(
     assert [name for name in INSTALLED_DATA if not (prefix / name).is_file()] == []
 
 
+@pytest.mark.thorough
+@needs("setuptools")
+def test_an_editable_installation_runs_the_source(offline: dict[str, str]) -> None:
+    directory, source = support.new_directory(), copy_of_checkout()
+    subprocess.run([sys.executable, "-m", "venv", str(directory)], check=True)
+    line = [str(directory / "bin" / "python"), "-m", "pip", "install", "--editable", str(source)]
+    subprocess.run(line, env=offline, check=True, capture_output=True)
+    changed = source / "pyunshare" / "version.py"
+    changed.write_text(changed.read_text() + "__version__ = '7.7.7'\n")
+    shown = subprocess.run(
+        [str(directory / "bin" / "pyunshare"), "--version"],
+        env=support.ENVIRONMENT,
+        capture_output=True,
+        check=True,
+    )
+    assert shown.stdout.startswith(b"pyunshare from pyunshare 7.7.7")
+    assert (directory / "bin" / "pyunshare").read_text().splitlines()[0].endswith(" -ISXutf8")
+
+
 # ---- RPM ----------------------------------------------------------------------------------------
 
 
