@@ -375,16 +375,23 @@ def test_an_editable_installation_runs_the_source(offline: dict[str, str]) -> No
 @pytest.mark.thorough
 @needs("build", "rpm2cpio", "rpmbuild", "setuptools")
 def test_rpm_packages(dist: Path) -> None:
-    """By an ordinary user where there is one to be, with a look at modes and the list of files."""
-    output = support.new_directory()
-    line = [str(PACKAGING / "rpm_package"), str(the_sdist(dist)), str(output)]
-    shown = subprocess.run(
-        line, env=support.ENVIRONMENT, capture_output=True, text=True, check=False
-    )
-    assert shown.returncode == 0, shown.stdout + shown.stderr
-    assert [path.name for path in output.iterdir()] == [
-        f"pyunshare-{release_module().the_version(CHECKOUT)}-1.src.rpm"
-    ]
+    """The script compares, and looks at modes and the list of files; and so for everybody."""
+    built = []
+    for user in {support.ROOT, WITHOUT_SUBORDINATE_IDS} if os.geteuid() == 0 else {None}:
+        source, output, home = copy_of_checkout(), support.new_directory(), support.new_directory()
+        shown = subprocess.run(
+            [str(source / "packaging" / "rpm_package"), str(the_sdist(dist)), str(output)],
+            env={**support.ENVIRONMENT, "HOME": str(home), "SOURCE_DATE_EPOCH": EPOCH},
+            capture_output=True,
+            text=True,
+            check=False,
+            **({"user": user.uid, "group": user.gid, "extra_groups": []} if user else {}),
+        )
+        assert shown.returncode == 0, shown.stdout + shown.stderr
+        built.append(hashes(output))
+    assert built[0] == built[-1]
+    version = release_module().the_version(CHECKOUT)
+    assert list(built[0]) == [f"pyunshare-{version}-1.src.rpm"]
 
 
 # ---- bad input ----------------------------------------------------------------------------------
