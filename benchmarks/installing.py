@@ -75,6 +75,17 @@ class Installation:
         path.chmod(0o755)
         return str(path)
 
+    @property
+    def command_of_a_wheel(self) -> str:
+        """The command as installers write it from a wheel: they drop the options."""
+        path = self.directory / "bin" / "pyunshare-of-a-wheel"
+        if not path.exists():
+            text = Path(self.command).read_text(encoding="utf-8")
+            _, _, body = text.partition("\n")
+            path.write_text(f"#!{self.directory}/bin/python\n{body}", encoding="utf-8")
+            path.chmod(0o755)
+        return str(path)
+
     def changed_script(self, name: str, last_line: str) -> str:
         """Write the command's script with another last line, and return its path."""
         lines = Path(self.command).read_text(encoding="utf-8").splitlines(keepends=True)

@@ -26,6 +26,7 @@ BARE = "python -IS -c pass"
 ENVIRONMENT_S = "venv's python -I -c pass"
 FLOOR = "only exec"
 ONE_FILE = "pyunshare.pyz -u"
+FROM_A_WHEEL = ", from a wheel"
 MAP_AUTO = "--map-auto -r"
 REFERENCE_MAP_AUTO = "reference --map-auto -r"
 
@@ -62,6 +63,8 @@ def commands(
     }
     for options in LIMITS:
         result[options] = Command([installation.command, *options.split(), PROGRAM])
+        words = [installation.command_of_a_wheel, *options.split(), PROGRAM]
+        result[options + FROM_A_WHEEL] = Command(words)
     for option, fails in WITHOUT_PROGRAM.items():
         result[option] = Command([installation.command, option], fails)
     missing = ordinary_user.missing()
@@ -95,6 +98,8 @@ def rows_of_times(timings: dict[str, Timing]) -> list[Row]:
     for baseline in (BARE, ENVIRONMENT_S):
         rows += [row(options, [baseline], limit) for options, limit in LIMITS.items()]
     rows.append(row(ONE_FILE, [BARE], None))
+    for options, limit in LIMITS.items():
+        rows.append(row(options + FROM_A_WHEEL, [ENVIRONMENT_S], limit))
     if MAP_AUTO in timings:
         rows.append(row(MAP_AUTO, [REFERENCE_MAP_AUTO, BARE], TIGHT))
     rows += [row(option, [BARE], ROOMY) for option in WITHOUT_PROGRAM]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import support
-from machine import MUST_RUN, needs
+from machine import needs
 
 from pyunshare import errors, language
 from pyunshare.errors import LaunchError, UsageError, in_english
@@ -61,24 +61,20 @@ def locales(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with locales made for the tests, for LOCPATH."""
     for domain in ("util-linux", "libc"):
         if not (CATALOGUES / f"de/LC_MESSAGES/{domain}.mo").exists():
-            _give_up(f"no catalogues of {domain} (Debian's packages util-linux-locales, libc-l10n)")
+            pytest.skip(
+                f"no catalogues of {domain} (Debian's packages util-linux-locales, libc-l10n)"
+            )
     directory = tmp_path_factory.mktemp("locales")
     for name, (source, character_set) in LOCALES.items():
         line = ["localedef", "-i", source, "-f", character_set, str(directory / name)]
         try:
             subprocess.run(line, capture_output=True, check=False)
         except FileNotFoundError:
-            _give_up("there is no localedef")
+            pytest.skip("there is no localedef")
         if not (directory / name).exists():
-            _give_up("localedef has no sources of locales here (Debian's package locales)")
+            pytest.skip("localedef has no sources of locales here (Debian's package locales)")
     directory.chmod(0o755)
     return directory
-
-
-def _give_up(reason: str) -> None:
-    if MUST_RUN:
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def told(program: support.Program, words: list[str | bytes], **language: str) -> bytes:
