@@ -394,6 +394,17 @@ def test_rpm_packages(dist: Path) -> None:
     assert list(built[0]) == [f"pyunshare-{version}-1.src.rpm"]
 
 
+def test_the_debian_package_runs_tests_that_there_are() -> None:
+    rules = (PACKAGING / "debian" / "rules").read_text()
+    control = (PACKAGING / "debian" / "tests" / "control").read_text()
+    tested = re.search(r"^TESTED = (.*)$", rules, re.MULTILINE)
+    assert tested is not None
+    named = [f"tests/test_{name}.py" for name in tested[1].split()]
+    named += re.findall(r"tests/test_\w+\.py", control)
+    assert len(named) > 8
+    assert [name for name in named if not (CHECKOUT / name).is_file()] == []
+
+
 # ---- bad input ----------------------------------------------------------------------------------
 
 
