@@ -4,7 +4,7 @@ import _signal
 import posix
 import sys
 
-from .errors import STANDARD_ERROR, finish
+from .errors import STANDARD_ERROR, finish, keep_for_hints
 from .launch import launch
 from .parser import parse
 from .request import Request
@@ -30,6 +30,7 @@ def _run(name: str, words: "list[str]") -> int:
         undo_locale_coercion()
     options, program, grammar_error = parse(words)
     request = Request()
+    keep_for_hints(name, words, request, program)
     for option, value in options:
         if option.name in ("help", "version"):
             from .help import help_text, print_text, version_text

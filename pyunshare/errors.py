@@ -11,6 +11,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, NoReturn, TypeVar, Union
 
+    from .hints import Hints
+    from .request import Request
+
     Result = TypeVar("Result")
 
     # A message as util-linux's catalogues have it, or such a text with what its %s stand for:
@@ -55,11 +58,16 @@ class LaunchError(OSError):
 
 
 class SilentFailure(Exception):
-    """A failure that another process has reported, or that is nobody's to hear of any more."""
+    """A failure that another process has reported, or that is nobody's to hear of any more.
 
-    def __init__(self, status: int = 1) -> None:
-        super().__init__(status)
+    ``message`` names a step of which a program of others has reported the failure: no hint about
+    it has been given.
+    """
+
+    def __init__(self, status: int = 1, message: str = "") -> None:
+        super().__init__(status, message)
         self.status = status
+        self.message = message
 
 
 def in_english(wording: "Wording") -> str:
@@ -93,8 +101,10 @@ def finish(name: str, action: "Callable[..., int]", *arguments: object) -> "NoRe
         status = action(*arguments)
     except (UsageError, LaunchError) as error:
         status = report(name, error)
+        give_hint(error)
     except SilentFailure as failure:
         status = failure.status
+        give_hint(failure)
     except BaseException as error:  # a defect, or no memory: still one line, never a traceback
         text = f"unexpected {type(error).__name__} {error}".rstrip()
         status = report(name, LaunchError(text))
@@ -106,7 +116,7 @@ def report(name: str, error: "UsageError | LaunchError") -> int:
     text = fsencode(f"{name}: {error}\n")
     if error.see_help:
         text += fsencode(f"Try '{name} --help' for more information.\n")
-    if _may_translate and not _is_english():
+    if _may_load and not _is_english():
         try:
             from .language import translated
 
@@ -120,13 +130,16 @@ def report(name: str, error: "UsageError | LaunchError") -> int:
     return error.status
 
 
-_may_translate = True
+_may_load = True
 
 
 def keep_to_english() -> None:
-    """Look for no catalogues any more: they would be those of a new root, or read by another."""
-    global _may_translate
-    _may_translate = False
+    """Load no catalogues any more: they would be those of a new root, or read by another.
+
+    Nor the code of hints.
+    """
+    global _may_load
+    _may_load = False
 
 
 def _is_english() -> bool:
@@ -134,3 +147,39 @@ def _is_english() -> bool:
     get = posix.environ.get
     locale = get(b"LC_ALL") or get(b"LC_MESSAGES") or get(b"LANG") or b"C"
     return locale in (b"C", b"POSIX") or locale[:2] == b"C."
+
+
+# What hints are drawn from, and what gives them once it is loaded
+_launch: "tuple[str, list[str], Request, list[str]] | None" = None
+_hints: "Hints | None" = None
+
+
+def keep_for_hints(name: str, words: "list[str]", request: "Request", program: "list[str]") -> None:
+    """Keep what hints about failures are drawn from: the command line, and what it asks for."""
+    global _launch
+    _launch = name, words, request, program
+
+
+def load_hints() -> "Hints | None":
+    """Return what gives hints, if somebody is looking for them."""
+    global _hints
+    if not _hints and _launch and _may_load:
+        wish = posix.environ.get(b"PYUNSHARE_HINTS")
+        if wish == b"always" or (wish != b"never" and posix.isatty(STANDARD_ERROR)):
+            from .hints import Hints
+
+            _hints = Hints(*_launch)
+    return _hints
+
+
+def give_hint(failure: "Exception | None") -> None:
+    """Print what may help against a failure that has been told.
+
+    With None, print what is to be said before the program starts, if that has been prepared.
+    """
+    try:
+        hints = load_hints() if failure else _hints
+        if hints:
+            write_all(STANDARD_ERROR, fsencode(hints.about(failure)))
+    except BaseException:
+        pass  # the failure has been told: no help is better than another failure

@@ -115,4 +115,4 @@ def _run(words: "list[str]", command: str) -> None:
     if posix.WIFSIGNALED(status):
         raise LaunchError(f"{words[0]} was killed by signal {posix.WTERMSIG(status)}")
     if status:
-        raise SilentFailure(posix.WEXITSTATUS(status))
+        raise SilentFailure(posix.WEXITSTATUS(status), f"{words[0]} failed")

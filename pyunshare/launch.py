@@ -10,7 +10,7 @@ A kind of step that few launches have is a module of its own, loaded only if it 
 import _signal
 import posix
 
-from .errors import LaunchError, attempt, keep_to_english
+from .errors import LaunchError, attempt, give_hint, keep_to_english, load_hints
 from .files import write_file
 from .program import Environment, start_program
 from .syscalls import (
@@ -62,6 +62,8 @@ def launch(request: "Request", words: "list[str]", command: str) -> int:
         from . import capabilities  # noqa: F401
     if not words:
         from .login_shell import start_login_shell
+    if request.needs_hints_early:
+        _prepare_hints()
 
     environment = Environment(request.kept_variables if request.clear_environment else None)
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # ignored, it would swallow exit statuses
@@ -111,6 +113,8 @@ def launch(request: "Request", words: "list[str]", command: str) -> int:
         credentials.keep_capabilities(request)
         if worker:  # the kernel may have forgotten it
             worker.arm_death_signal(request.kill_child)
+    if request.needs_hints_early:
+        give_hint(None)
     if words:
         return start_program(words, environment)
     return start_login_shell(environment)
@@ -121,6 +125,16 @@ def _load_c_library() -> None:
         load_c_library()
     except ImportError as error:
         raise LaunchError(f"this Python cannot call the C library: {error}") from None
+
+
+def _prepare_hints() -> None:
+    """Load, if somebody is looking, what later failures could not be explained without."""
+    try:
+        hints = load_hints()
+        if hints:
+            hints.prepare()
+    except Exception:
+        pass  # then there will be none
 
 
 def _be_parent(worker: "Worker", request: "Request", binder: "Helper | None") -> int:

@@ -9,7 +9,7 @@ import posix
 
 from .errors import UsageError
 from .options import NAMESPACES, Option
-from .syscalls import CLONE_NEWNS, CLONE_NEWTIME, MS_PRIVATE
+from .syscalls import CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, MS_PRIVATE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,6 +113,15 @@ class Request:
         """Whether there is something to call that CPython has no function for."""
         makes_mounts = self.flags & CLONE_NEWNS or self.files
         return bool(makes_mounts) or self.keep_capabilities or self.kill_child is not None
+
+    @property
+    def needs_hints_early(self) -> bool:
+        """Whether hints cannot wait for a failure: the root or the user will be another by then.
+
+        Or the failure is the program's: a shell outside of its PID namespace.
+        """
+        lacks_fork = self.flags & CLONE_NEWPID and not self.fork
+        return self.root is not None or self.changes_credentials or bool(lacks_fork)
 
     def check(self) -> None:
         """Raise UsageError if the options, each of them good, do not go together."""
