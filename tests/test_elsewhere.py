@@ -5,10 +5,13 @@ from __future__ import annotations
 import _signal
 import builtins
 import errno
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+import support
 
 from pyunshare import launch, syscalls
 from pyunshare.errors import LaunchError, UsageError
@@ -74,3 +77,12 @@ def test_error_numbers_are_those_of_this_machine() -> None:
     """They are written down, because to import errno takes long; so no architecture may differ."""
     for name in ("ENOENT", "ENOEXEC", "EBADF", "EACCES", "ENODEV", "ENOTDIR", "EINVAL"):
         assert getattr(syscalls, name) == getattr(errno, name)
+
+
+def test_the_script_in_a_clone_finds_the_package_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "unshare").symlink_to(support.CHECKOUT / "bin" / "pyunshare")
+    for script in (support.CHECKOUT / "bin" / "pyunshare", tmp_path / "unshare"):
+        line = [sys.executable, "-ISXutf8", script, "-x"]
+        shown = subprocess.run(line, cwd="/", capture_output=True, text=True, check=False)
+        assert shown.stderr.splitlines()[0] == f"{script.name}: invalid option -- 'x'"
+        assert shown.returncode == 1
