@@ -111,8 +111,23 @@ def finish(name: str, action: "Callable[..., int]", *arguments: object) -> "NoRe
     posix._exit(status)
 
 
+def divert_reports(take: "Callable[[UsageError | LaunchError], None] | None") -> None:
+    """Have ``take`` called with each error from now on, instead of a message being printed.
+
+    None has messages printed again.
+    """
+    global _take_report
+    _take_report = take
+
+
+_take_report: "Callable[[UsageError | LaunchError], None] | None" = None
+
+
 def report(name: str, error: "UsageError | LaunchError") -> int:
     """Print ``error``; the status is 1 where even that cannot be done."""
+    if _take_report:
+        _take_report(error)
+        return error.status
     text = fsencode(f"{name}: {error}\n")
     if error.see_help:
         text += fsencode(f"Try '{name} --help' for more information.\n")

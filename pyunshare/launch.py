@@ -32,6 +32,8 @@ from .syscalls import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Callable
+
     from .errors import Wording
     from .processes import Helper, Worker
     from .request import IdMap, Request
@@ -47,6 +49,33 @@ def launch(request: "Request", words: "list[str]", command: str) -> int:
     LaunchError or SilentFailure in the process that meets the failure. ``command`` is the name
     under which helpers report theirs.
     """
+    if not words:
+        from .login_shell import start_login_shell
+    if request.needs_hints_early:
+        _prepare_hints()
+    environment = Environment(request.kept_variables if request.clear_environment else None)
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # ignored, it would swallow exit statuses
+
+    status = enter(request, command)
+    if status is not None:
+        return status
+
+    if request.needs_hints_early:
+        give_hint(None)
+    if words:
+        return start_program(words, environment)
+    return start_login_shell(environment)
+
+
+def enter(
+    request: "Request", command: str, forked: "Callable[[int], None] | None" = None
+) -> "int | None":
+    """Do all of a launch but its last step, so that what is left is to become the program.
+
+    Returns None in the process that is to become it, and in the parent of a forked one the exit
+    status to pass on. There ``forked`` is called with the worker's id while the worker waits.
+    Raises as launch() does.
+    """
     # All that is needed is loaded here: later it would come from the new root.
     if request.needs_c_library or not HAS_UNSHARE:
         _load_c_library()
@@ -60,14 +89,8 @@ def launch(request: "Request", words: "list[str]", command: str) -> int:
         from . import credentials
     if request.keep_capabilities:
         from . import capabilities  # noqa: F401
-    if not words:
-        from .login_shell import start_login_shell
-    if request.needs_hints_early:
-        _prepare_hints()
 
-    environment = Environment(request.kept_variables if request.clear_environment else None)
-    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # ignored, it would swallow exit statuses
-
+    waits_for_parent = bool(request.files or forked)
     binder = mapper = gate = worker = None
     try:
         if request.needs_helper:
@@ -75,7 +98,7 @@ def launch(request: "Request", words: "list[str]", command: str) -> int:
             mapper = helpers.start_mapper(request, command)
         if request.changes_credentials:
             credentials.become_owner(request)
-        if request.fork and (request.files or request.kill_child is not None):
+        if request.fork and (waits_for_parent or request.kill_child is not None):
             gate = Gate()
         attempt("unshare failed", unshare, request.flags)
         if mapper:
@@ -90,10 +113,10 @@ def launch(request: "Request", words: "list[str]", command: str) -> int:
         raise
 
     if worker and not worker.is_this_process:
-        return _be_parent(worker, request, binder)
+        return _be_parent(worker, request, binder, forked)
 
     if worker:
-        worker.begin(wait_for_parent=bool(request.files))
+        worker.begin(waits_for_parent)
         worker.arm_death_signal(request.kill_child)
     elif request.files:
         helpers.bind(request, binder)
@@ -113,11 +136,7 @@ def launch(request: "Request", words: "list[str]", command: str) -> int:
         credentials.keep_capabilities(request)
         if worker:  # the kernel may have forgotten it
             worker.arm_death_signal(request.kill_child)
-    if request.needs_hints_early:
-        give_hint(None)
-    if words:
-        return start_program(words, environment)
-    return start_login_shell(environment)
+    return None
 
 
 def _load_c_library() -> None:
@@ -137,16 +156,24 @@ def _prepare_hints() -> None:
         pass  # then there will be none
 
 
-def _be_parent(worker: "Worker", request: "Request", binder: "Helper | None") -> int:
+def _be_parent(
+    worker: "Worker",
+    request: "Request",
+    binder: "Helper | None",
+    forked: "Callable[[int], None] | None",
+) -> int:
     """Bind the persistent files, let the worker go on, and return the status it ends with."""
-    if request.files:
-        from . import helpers  # loaded by now
+    try:
+        if request.files:
+            from . import helpers  # loaded by now
 
-        try:
             helpers.bind(request, binder)
-        except BaseException:
-            worker.dismiss()
-            raise
+        if forked:
+            forked(worker.process)
+    except BaseException:
+        worker.dismiss()
+        raise
+    if request.files or forked:
         worker.let_begin()
     return worker.attend()
 

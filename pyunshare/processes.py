@@ -103,8 +103,8 @@ class Worker:
         self._signal_mask = attempt(
             "sigprocmask block failed", _signal.pthread_sigmask, _signal.SIG_BLOCK, blocked
         )
-        self._process = attempt("fork failed", posix.fork)
-        self.is_this_process = self._process == 0
+        self.process = attempt("fork failed", posix.fork)
+        self.is_this_process = self.process == 0
 
     def begin(self, wait_for_parent: bool) -> None:
         """In the child: take up what the caller gave. Raises SilentFailure without a parent."""
@@ -128,7 +128,7 @@ class Worker:
         """In the parent: see the child end that still waits for it."""
         if self._gate:
             self._gate.shut()
-        _wait_for(self._process)
+        _wait_for(self.process)
 
     def let_begin(self) -> None:
         """In the parent: let the child go on that waits for it."""
@@ -137,7 +137,7 @@ class Worker:
 
     def attend(self) -> int:
         """In the parent: wait for the child's end, and return its status or die as it did."""
-        status = self._wait_forwarding() if self._forward_signals else _wait_for(self._process)
+        status = self._wait_forwarding() if self._forward_signals else _wait_for(self.process)
         if posix.WIFSIGNALED(status):
             _die_of(posix.WTERMSIG(status))
         return posix.WEXITSTATUS(status)
@@ -150,11 +150,11 @@ class Worker:
         while True:
             signal = _signal.sigwait(awaited)
             if signal == SIGCHLD:
-                if posix.waitid(posix.P_PID, self._process, ENDED_BUT_NOT_WAITED_FOR):
-                    return _wait_for(self._process)
+                if posix.waitid(posix.P_PID, self.process, ENDED_BUT_NOT_WAITED_FOR):
+                    return _wait_for(self.process)
             else:
                 try:
-                    posix.kill(self._process, signal)
+                    posix.kill(self.process, signal)
                 except OSError:
                     pass  # a program of another user, by its set-user-ID bit, is left alone
 

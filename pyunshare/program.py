@@ -43,12 +43,15 @@ class Environment:
             posix.execv(path, words)
 
 
-def start_program(words: "list[str]", environment: Environment) -> "NoReturn":
-    """Become the program that the first word names, as execvp(3) does.
+def start_program(
+    words: "list[str]", environment: Environment, name: "str | None" = None
+) -> "NoReturn":
+    """Become the program of that name, or else of the first word, as execvp(3) does.
 
     Raises LaunchError, with the status that a shell gives.
     """
-    name = words[0]
+    if name is None:
+        name = words[0]
     try:
         if "/" in name:
             _execute_or_interpret(name, words, environment)

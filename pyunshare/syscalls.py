@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # <linux/sched.h>, see namespaces(7)
 CLONE_NEWTIME = 0x00000080
+CLONE_FS = 0x00000200
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWUTS = 0x04000000
@@ -52,7 +53,7 @@ CLOCK_MONOTONIC = 1
 CLOCK_BOOTTIME = 7
 
 # What load_c_library() sets, and the C library's functions that have been called so far
-_look_up: "Callable[[str], Callable[..., int]]"
+_look_up: "Callable[[str], Callable[..., int]] | None" = None
 _get_errno: "Callable[[], int]"
 _functions: "dict[str, Callable[..., int]]" = {}
 
@@ -82,6 +83,8 @@ def load_c_library() -> None:
     those of the new root. Raises ImportError if this Python was built without ctypes.
     """
     global _look_up, _get_errno
+    if _look_up:
+        return
     _load_ctypes()
     import _ctypes
 
@@ -92,8 +95,8 @@ def load_c_library() -> None:
         _flags_ = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_USE_ERRNO
 
     library = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # None: this process
-    _look_up = lambda name: Function(_ctypes.dlsym(library, name))  # noqa: E731
     _get_errno = _ctypes.get_errno
+    _look_up = lambda name: Function(_ctypes.dlsym(library, name))  # noqa: E731
 
 
 def _load_ctypes() -> None:
@@ -118,6 +121,7 @@ def call(name: str, *arguments: object) -> None:
     """Call a function of the C library that returns -1 to tell of an error."""
     function = _functions.get(name)
     if function is None:
+        assert _look_up, "load_c_library() comes first"
         function = _functions[name] = _look_up(name)
     if function(*arguments) == -1:
         errno = _get_errno()
