@@ -24,6 +24,9 @@ PARTS = (
     "command",
 )
 
+# Statements at the top of a part whose names are looked into, beside those that _check() knows
+MERGED = (ast.AnnAssign, ast.ClassDef, ast.Expr, ast.FunctionDef, ast.Import, ast.ImportFrom)
+
 HEADER = "# The modules of a launch in one, made from them by building/amalgamation.py.\n"
 
 # Modules that are imported only when needed are to find these parts, and not import them again.
@@ -34,16 +37,38 @@ for _part in {PARTS}:
 
 
 def amalgamation(package: Path) -> str:
-    """Return the text of the module. Raises ValueError if two parts use a name differently."""
+    """Return the text of the module.
+
+    Raises ValueError where merging would change a meaning: two parts use a name differently, or
+    import from each other in a way, or have a statement at the top, that is not looked into here.
+    """
     origin: dict[str, str] = {}
     text = HEADER
     for part in PARTS:
         tree = ast.parse((package / f"{part}.py").read_text(encoding="utf-8"))
+        _check(tree, part)
         for name, where in _names_bound(tree, part):
             if origin.setdefault(name, where) != where:
                 raise ValueError(f"{name} is from {origin[name]}, and from {where} in {part}.py")
         text += ast.unparse(_OnlyCode().visit(tree)) + "\n"
     return text + FOOTER
+
+
+def _check(tree: ast.Module, part: str) -> None:
+    """Raise ValueError for what this cannot merge."""
+    for node in tree.body:
+        where = f"{part}.py, line {node.lineno}"
+        if isinstance(node, ast.ImportFrom) and node.level:
+            if node.module not in PARTS or any(alias.asname for alias in node.names):
+                raise ValueError(f"{where}: of modules, import names of parts only, as they are")
+        elif isinstance(node, ast.If):
+            if ast.unparse(node.test) != "TYPE_CHECKING":
+                raise ValueError(f"{where}: no name may be bound by a condition")
+        elif isinstance(node, ast.Assign):
+            if not all(isinstance(target, ast.Name) for target in node.targets):
+                raise ValueError(f"{where}: bind one name at a time")
+        elif not isinstance(node, MERGED):
+            raise ValueError(f"{where}: this kind of statement cannot be merged")
 
 
 def _names_bound(tree: ast.Module, part: str) -> "list[tuple[str, str]]":

@@ -32,13 +32,26 @@ def named_interpreter() -> str:
     An empty one is for the installer to fill in. But installers replace the first line whole,
     and with it the options that keep the command isolated. So where one of them builds the
     package itself, the interpreter of this machine is named at once, and they let the line be.
-    PYUNSHARE_INTERPRETER, for packagers, goes before both.
+    PYUNSHARE_INTERPRETER, for packagers, goes before both. Raises SystemExit if the kernel could
+    not find what it names.
     """
-    interpreter = os.environ.get("PYUNSHARE_INTERPRETER", "")
-    if not interpreter and any(name in os.environ for name in SET_BY_INSTALLERS):
-        interpreter = os.path.realpath(sys.executable)
-    is_one_word = len(interpreter.split()) == 1  # for the kernel divides the line there
-    return interpreter if is_one_word and len(interpreter) <= LONGEST_INTERPRETER else ""
+    chosen = os.environ.get("PYUNSHARE_INTERPRETER", "")
+    if chosen and not _fits_a_first_line(chosen):
+        raise SystemExit(
+            f"PYUNSHARE_INTERPRETER has to be an absolute path without spaces, of no more than "
+            f"{LONGEST_INTERPRETER} characters: '{chosen}'"
+        )
+    if not chosen and any(name in os.environ for name in SET_BY_INSTALLERS):
+        # Not that of the virtual environment, which may be one for building only
+        base = f"{sys.base_exec_prefix}/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
+        interpreter = base if os.path.exists(base) else os.path.realpath(sys.executable)
+        return interpreter if _fits_a_first_line(interpreter) else ""
+    return chosen
+
+
+def _fits_a_first_line(path: str) -> bool:
+    is_one_word = len(path.split()) == 1  # for the kernel divides the line there
+    return path.startswith("/") and is_one_word and len(path) <= LONGEST_INTERPRETER
 
 
 class BuildScripts(build_scripts):
@@ -57,7 +70,7 @@ class BuildWheel(bdist_wheel):
     """
 
     def write_wheelfile(self, *arguments: object, **options: object) -> None:
-        """Describe the wheel, the last step before it is packed: in a clone's own modes, else."""
+        """Describe the wheel, the last step before it is packed, with modes that suit everybody."""
         super().write_wheelfile(*arguments, **options)
         archives.make_readable(Path(self.bdist_dir))
 

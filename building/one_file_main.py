@@ -17,11 +17,12 @@ import _signal
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # so Ctrl-C ends this as it does a C program
 
+from _frozen_importlib import ModuleSpec
 from zipimport import ZipImportError, zipimporter
 
 # As in bin/pyunshare: the package is not imported but made, and what every launch needs run here.
 package = sys.modules["pyunshare"] = type(sys)("pyunshare")
-__package__, __spec__ = "pyunshare", None
+__spec__ = ModuleSpec("pyunshare.amalgamation", None)
 archive = sys.path.pop(0)  # all else is to come from Python's own library
 for place in ("%d.%d" % sys.version_info[:2], "source"):  # noqa: UP031
     package.__path__ = ["%s/%s/pyunshare" % (archive, place)]  # noqa: UP031

@@ -209,7 +209,7 @@ def run(
     )
     if check and done.returncode != 0:
         print(done.stdout or "", end="", file=sys.stderr)
-        raise ReleaseError(f"{Path(words[0]).name} {Path(words[1]).name} failed")
+        raise ReleaseError(f"{' '.join(map(str, words))} failed")
     return done
 
 

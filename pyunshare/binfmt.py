@@ -27,10 +27,10 @@ def register_early(request: "Request") -> None:
 
 def mount_binfmt_misc(request: "Request") -> None:
     """Mount the binary formats of the new user namespace, and add the one asked for."""
-    if request.binfmt_misc is not None:
-        mount_kernel_files("binfmt_misc", request.binfmt_misc)
-        if not _is_registered_early(request):
-            _register(request.binfmt_misc, request)
+    assert request.binfmt_misc is not None
+    mount_kernel_files("binfmt_misc", request.binfmt_misc)
+    if not _is_registered_early(request):
+        _register(request.binfmt_misc, request)
 
 
 def _register(directory: str, request: "Request") -> None:

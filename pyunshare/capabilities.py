@@ -1,10 +1,8 @@
-"""The capabilities of this process, see capabilities(7): a part of the syscall layer.
-
-It stands apart from :mod:`pyunshare.syscalls` because few launches need it.
-"""
+"""The step of a launch that keeps capabilities, and the calls that it makes: capabilities(7)."""
 
 import _ctypes
 
+from .errors import attempt
 from .syscalls import call
 
 # <linux/prctl.h>, see prctl(2)
@@ -43,3 +41,12 @@ class Capabilities:
 def raise_ambient_capability(capability: int) -> None:
     """Add a capability to the ambient set: PR_CAP_AMBIENT(2const)."""
     call("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0)
+
+
+def keep_capabilities() -> None:
+    """Carry the capabilities over execve(2), which would drop them from any user but root."""
+    capabilities = attempt("capget failed", Capabilities)
+    attempt("capset failed", capabilities.make_permitted_inheritable)
+    for capability in range(64):
+        if capabilities.effective >> capability & 1:
+            attempt("prctl(PR_CAP_AMBIENT) failed", raise_ambient_capability, capability)

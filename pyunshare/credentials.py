@@ -1,9 +1,8 @@
-"""The steps of a launch that change who the process is, and what it may: credentials(7)."""
+"""The steps of a launch that change who the process is: credentials(7)."""
 
 import posix
 
 from .errors import attempt, keep_to_english
-from .syscalls import CLONE_NEWUSER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,15 +28,3 @@ def change_user(user: "int | None") -> None:
     if user is not None:
         attempt("setuid() failed", posix.setuid, user)
         keep_to_english()
-
-
-def keep_capabilities(request: "Request") -> None:
-    """Carry the capabilities over execve(2), which would drop them from any user but root."""
-    if request.keep_capabilities and request.flags & CLONE_NEWUSER:
-        from .capabilities import Capabilities, raise_ambient_capability  # loaded by launch()
-
-        capabilities = attempt("capget failed", Capabilities)
-        attempt("capset failed", capabilities.make_permitted_inheritable)
-        for capability in range(64):
-            if capabilities.effective >> capability & 1:
-                attempt("prctl(PR_CAP_AMBIENT) failed", raise_ambient_capability, capability)

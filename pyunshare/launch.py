@@ -87,8 +87,8 @@ def enter(
         from . import binfmt
     if request.changes_credentials:
         from . import credentials
-    if request.keep_capabilities:
-        from . import capabilities  # noqa: F401
+    if request.keeps_capabilities:
+        from .capabilities import keep_capabilities
 
     waits_for_parent = bool(request.files or forked)
     binder = mapper = gate = worker = None
@@ -133,16 +133,17 @@ def enter(
     if request.changes_credentials:
         credentials.change_group(request.gid)
         credentials.change_user(request.uid)
-        credentials.keep_capabilities(request)
-        if worker:  # the kernel may have forgotten it
-            worker.arm_death_signal(request.kill_child)
+    if request.keeps_capabilities:
+        keep_capabilities()
+    if worker:  # a change of credentials may have made the kernel forget it
+        worker.arm_death_signal(request.kill_child)
     return None
 
 
 def _load_c_library() -> None:
     try:
         load_c_library()
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         raise LaunchError(f"this Python cannot call the C library: {error}") from None
 
 

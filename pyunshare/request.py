@@ -9,7 +9,7 @@ import posix
 
 from .errors import UsageError
 from .options import NAMESPACES, Option
-from .syscalls import CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, MS_PRIVATE
+from .syscalls import CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, MS_PRIVATE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,15 +104,20 @@ class Request:
 
     @property
     def changes_credentials(self) -> bool:
-        """Whether users, groups or capabilities are to be changed, before unshare(2) or after."""
+        """Whether user or group are to be changed, before unshare(2) or after."""
         ids = self.users.owner, self.groups.owner, self.uid, self.gid
-        return self.keep_capabilities or ids != (None, None, None, None)
+        return ids != (None, None, None, None)
+
+    @property
+    def keeps_capabilities(self) -> bool:
+        """Whether there will be capabilities to keep, those that a user namespace gives."""
+        return self.keep_capabilities and bool(self.flags & CLONE_NEWUSER)
 
     @property
     def needs_c_library(self) -> bool:
         """Whether there is something to call that CPython has no function for."""
         makes_mounts = self.flags & CLONE_NEWNS or self.files
-        return bool(makes_mounts) or self.keep_capabilities or self.kill_child is not None
+        return bool(makes_mounts) or self.keeps_capabilities or self.kill_child is not None
 
     @property
     def needs_hints_early(self) -> bool:

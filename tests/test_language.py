@@ -119,6 +119,7 @@ def test_as_the_reference_says_it(words: list[str | bytes], name: str, locales: 
         {"LANG": "xx_YY.UTF-8", "LANGUAGE": "de"},
         {"LANG": "de_DE.UTF-8", "LC_TIME": "xx_YY"},
         {"LC_CTYPE": "de_DE.UTF-8"},
+        {"LC_MESSAGES": "de_DE.UTF-8"},
         {"LANG": "../../etc"},
         {},
     ],
@@ -134,10 +135,11 @@ def test_which_language(variables: dict[str, str], locales: Path) -> None:
 @needs("root")
 def test_english_after_the_root_has_changed(locales: Path) -> None:
     """The catalogues would be those of the new root: what is printed needs no file of it."""
-    language = {"LOCPATH": str(locales), "LC_ALL": "de_DE.UTF-8"}
-    for option in (["-R", "/"], ["-S", "0"], ["-G", "0"]):
-        told_here = told(support.command(), [*option, "nonexistent"], **language)
-        assert told_here.endswith(b": failed to execute nonexistent: No such file or directory\n")
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        language = {"LOCPATH": str(locales), variable: "de_DE.UTF-8"}
+        for option in (["-R", "/"], ["-S", "0"], ["-G", "0"]):
+            said = told(support.command(), [*option, "nonexistent"], **language)
+            assert said.endswith(b": failed to execute nonexistent: No such file or directory\n")
 
 
 @pytest.mark.parametrize(
