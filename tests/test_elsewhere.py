@@ -63,6 +63,19 @@ def test_unshare_of_the_c_library() -> None:
         syscalls._c_unshare(1)
 
 
+def test_the_c_library_is_loaded_without_a_trace() -> None:
+    statements = (
+        f"import sys; sys.path.insert(0, {str(support.CHECKOUT)!r})",
+        "from pyunshare.syscalls import load_c_library",
+        "before = sys.getdlopenflags(), list(sys.path)",
+        "load_c_library()",
+        "assert (sys.getdlopenflags(), sys.path) == before",
+        "import ctypes",
+        "assert ctypes.CDLL(None).getpid() > 0",
+    )
+    subprocess.run([sys.executable, "-IS", "-c", "; ".join(statements)], check=True)
+
+
 def test_a_signal_that_not_every_architecture_has(monkeypatch: pytest.MonkeyPatch) -> None:
     """CPython names SIGSTKFLT from 3.11 on; MIPS and SPARC have no such signal."""
     monkeypatch.delattr(_signal, "SIGSTKFLT", raising=False)

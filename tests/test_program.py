@@ -366,6 +366,11 @@ def test_passwd_file(lines: list[str]) -> None:
         "user:x:1000:::/:/shell",  # no entry: there is no group
         "user:x:1000:x::/:/shell",
         "user:x:1000:1000::/home\nuser:x:1000:1000::/:/shell",  # the first has no shell
+        # What a user may write into an own entry does not end the line.
+        *(
+            f"a:x:1:1:{end}user:x:1000:1000::/:/no:/:/bin/a\nuser:x:1000:1000::/:/shell"
+            for end in "\f\v\r\x1c\x85\u2028"
+        ),
     ],
 )
 def test_odd_entry(line: str, passwd: Passwd) -> None:
