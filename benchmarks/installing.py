@@ -15,6 +15,8 @@ OPTIONS = "-ISXutf8"  # what the installed command starts the interpreter with
 NEEDED_TO_INSTALL = (
     "bin",
     "building",
+    "completions",
+    "man",
     "pyunshare",
     "LICENSE",
     "README.md",
@@ -59,11 +61,29 @@ class Installation:
         """The interpreter of the virtual environment, doing nothing."""
         return (str(self.directory / "bin" / "python"), "-I", "-c", "pass")
 
+    def one_file(self) -> Sequence[str]:
+        """Make pyunshare.pyz, and return what starts it."""
+        archive = self.directory / "pyunshare.pyz"
+        maker = CHECKOUT / "building" / "one_file.py"
+        subprocess.run([self.interpreter.path, "-B", maker, "--output", archive], check=True)
+        return (self.interpreter.path, OPTIONS, str(archive))
+
     def script(self, name: str, body: str) -> str:
         """Write a script beside the command, with the same first line, and return its path."""
         path = self.directory / "bin" / name
         path.write_text(f"#!{self.interpreter.path} {OPTIONS}\n{body}", encoding="utf-8")
         path.chmod(0o755)
+        return str(path)
+
+    @property
+    def command_of_a_wheel(self) -> str:
+        """The command as installers write it from a wheel: they drop the options."""
+        path = self.directory / "bin" / "pyunshare-of-a-wheel"
+        if not path.exists():
+            text = Path(self.command).read_text(encoding="utf-8")
+            _, _, body = text.partition("\n")
+            path.write_text(f"#!{self.directory}/bin/python\n{body}", encoding="utf-8")
+            path.chmod(0o755)
         return str(path)
 
     def changed_script(self, name: str, last_line: str) -> str:

@@ -25,6 +25,8 @@ WITHOUT_PROGRAM = {"-x": True, "--version": False}  # and whether it is to fail
 BARE = "python -IS -c pass"
 ENVIRONMENT_S = "venv's python -I -c pass"
 FLOOR = "only exec"
+ONE_FILE = "pyunshare.pyz -u"
+FROM_A_WHEEL = ", from a wheel"
 MAP_AUTO = "--map-auto -r"
 REFERENCE_MAP_AUTO = "reference --map-auto -r"
 
@@ -57,9 +59,12 @@ def commands(
         BARE: Command(installation.bare),
         ENVIRONMENT_S: Command(installation.environment),
         FLOOR: Command([floor]),
+        ONE_FILE: Command([*installation.one_file(), "-u", PROGRAM]),
     }
     for options in LIMITS:
         result[options] = Command([installation.command, *options.split(), PROGRAM])
+        words = [installation.command_of_a_wheel, *options.split(), PROGRAM]
+        result[options + FROM_A_WHEEL] = Command(words)
     for option, fails in WITHOUT_PROGRAM.items():
         result[option] = Command([installation.command, option], fails)
     missing = ordinary_user.missing()
@@ -92,6 +97,9 @@ def rows_of_times(timings: dict[str, Timing]) -> list[Row]:
     rows = [row(FLOOR, [baseline], None) for baseline in (BARE, ENVIRONMENT_S)]
     for baseline in (BARE, ENVIRONMENT_S):
         rows += [row(options, [baseline], limit) for options, limit in LIMITS.items()]
+    rows.append(row(ONE_FILE, [BARE], None))
+    for options, limit in LIMITS.items():
+        rows.append(row(options + FROM_A_WHEEL, [ENVIRONMENT_S], limit))
     if MAP_AUTO in timings:
         rows.append(row(MAP_AUTO, [REFERENCE_MAP_AUTO, BARE], TIGHT))
     rows += [row(option, [BARE], ROOMY) for option in WITHOUT_PROGRAM]

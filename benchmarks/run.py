@@ -35,7 +35,7 @@ class Effort:
 
 FULL = Effort(40, 60, 12)
 QUICK = Effort(3, 3, 2)
-PICTURE = installing.CHECKOUT / "docs" / "start-up.svg"
+PICTURES = installing.CHECKOUT / "docs"
 
 
 def arguments() -> argparse.Namespace:
@@ -45,12 +45,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--python", nargs="+", default=(), help="the interpreters to measure with")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured")
     parser.add_argument(
-        "--picture",
+        "--pictures",
         nargs="?",
         type=Path,
-        const=PICTURE,
-        metavar="FILE",
-        help="draw where the time goes (default: docs/start-up.svg)",
+        const=PICTURES,
+        metavar="DIRECTORY",
+        help="draw start-up.svg and growth.svg (default: into docs)",
     )
     return parser.parse_args()
 
@@ -97,17 +97,20 @@ class Benchmark:
         self._keep(installation, side_by_side=_raw(timings))
         return side_by_side.bars(timings, side_by_side.FLAGS[0])
 
-    def follow_growth(self, installation: installing.Installation) -> None:
-        """Measure and print how launches grow."""
+    def follow_growth(self, installation: installing.Installation) -> list[growth.Growth]:
+        """Measure and print how launches grow; return what to draw of it."""
+        kinds: list[growth.Growth] = []
         if self._reference is None:
             print("Growth is left out, for want of a reference")
-            return
+            return kinds
         programs = installation.command, self._reference
         for kind in growth.KINDS:
             timings = growth.measure_times(kind, *programs, self._effort.growth, self._workspace)
             found = growth.growth(kind, timings)
             print(f"\n{installation.interpreter.name}: {kind.name}\n\n{tables.of_growth(found)}")
             self.results["growth"][kind.name] = {"times": _raw(timings), "summary": asdict(found)}
+            kinds.append(found)
+        return kinds
 
     def _keep(self, installation: installing.Installation, **results: object) -> None:
         name = f"{installation.interpreter.name} ({installation.interpreter.path})"
@@ -148,10 +151,12 @@ def main() -> None:
             benchmark.compare_launches(installation)
             bars = benchmark.compare_programs(installation)
         newest = installations[-1]
-        if options.picture:
+        kinds = benchmark.follow_growth(newest)
+        if options.pictures:
             title = f"One launch, -i {PROGRAM}, with {newest.interpreter.name}"
-            picture.draw(bars, title, options.picture)
-        benchmark.follow_growth(newest)
+            picture.draw_bars(bars, title, options.pictures / "start-up.svg")
+            if kinds:
+                picture.draw_growth(kinds, options.pictures / "growth.svg")
     if options.json:
         options.json.write_text(json.dumps(benchmark.results, indent=1), encoding="utf-8")
 

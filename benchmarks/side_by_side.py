@@ -19,9 +19,8 @@ BARE, SCRIPT = "bare interpreter", "ctypes script"
 
 END = "posix._exit(0)"
 REPLACE = """\
-module = sys.modules.get("pyunshare.amalgamation")
-real = module.unshare
-module.unshare = {}
+real = unshare
+unshare = {}
 main()"""
 # What the installed script ends with; in each the process has come one step further.
 LAST_LINES = {

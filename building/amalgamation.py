@@ -1,8 +1,9 @@
-"""Make one module of those that every launch imports.
+"""Make one module of those that every launch needs.
 
 Python takes about a tenth of a millisecond to find, read and check a module, and a launch needs
-ten of them: as long as all the rest that it does. So the wheel carries, beside the modules, one
-more with the text of them all, and the installed command imports that.
+nine of them: longer than all the rest that it does. So the wheel carries, beside the modules,
+one more with the code of them all, which the installed command runs. Docstrings and annotations
+are left out of it, for they too take time to load.
 """
 
 import ast
@@ -18,35 +19,56 @@ PARTS = (
     "options",
     "parser",
     "request",
-    "processes",
     "program",
     "launch",
     "command",
 )
 
-HEADER = '"""The modules of a launch in one, made from them by building/amalgamation.py."""\n'
+# Statements at the top of a part whose names are looked into, beside those that _check() knows
+MERGED = (ast.AnnAssign, ast.ClassDef, ast.Expr, ast.FunctionDef, ast.Import, ast.ImportFrom)
+
+HEADER = "# The modules of a launch in one, made from them by building/amalgamation.py.\n"
 
 # Modules that are imported only when needed are to find these parts, and not import them again.
 FOOTER = f"""
-import sys
-
 for _part in {PARTS}:
     sys.modules[f"pyunshare.{{_part}}"] = sys.modules[__name__]
 """
 
 
 def amalgamation(package: Path) -> str:
-    """Return the text of the module. Raises ValueError if two parts use a name differently."""
+    """Return the text of the module.
+
+    Raises ValueError where merging would change a meaning: two parts use a name differently, or
+    import from each other in a way, or have a statement at the top, that is not looked into here.
+    """
     origin: dict[str, str] = {}
     text = HEADER
     for part in PARTS:
-        source = (package / f"{part}.py").read_text(encoding="utf-8")
-        tree = ast.parse(source)
+        tree = ast.parse((package / f"{part}.py").read_text(encoding="utf-8"))
+        _check(tree, part)
         for name, where in _names_bound(tree, part):
             if origin.setdefault(name, where) != where:
                 raise ValueError(f"{name} is from {origin[name]}, and from {where} in {part}.py")
-        text += _without_internal_imports(source, tree)
+        text += ast.unparse(_OnlyCode().visit(tree)) + "\n"
     return text + FOOTER
+
+
+def _check(tree: ast.Module, part: str) -> None:
+    """Raise ValueError for what this cannot merge."""
+    for node in tree.body:
+        where = f"{part}.py, line {node.lineno}"
+        if isinstance(node, ast.ImportFrom) and node.level:
+            if node.module not in PARTS or any(alias.asname for alias in node.names):
+                raise ValueError(f"{where}: of modules, import names of parts only, as they are")
+        elif isinstance(node, ast.If):
+            if ast.unparse(node.test) != "TYPE_CHECKING":
+                raise ValueError(f"{where}: no name may be bound by a condition")
+        elif isinstance(node, ast.Assign):
+            if not all(isinstance(target, ast.Name) for target in node.targets):
+                raise ValueError(f"{where}: bind one name at a time")
+        elif not isinstance(node, MERGED):
+            raise ValueError(f"{where}: this kind of statement cannot be merged")
 
 
 def _names_bound(tree: ast.Module, part: str) -> "list[tuple[str, str]]":
@@ -65,14 +87,36 @@ def _names_bound(tree: ast.Module, part: str) -> "list[tuple[str, str]]":
     return [name for name in names if name[0] != "TYPE_CHECKING"]
 
 
-def _without_internal_imports(source: str, tree: ast.Module) -> str:
-    """Return the text without what the other parts, or only type checkers, are imported for."""
-    lines = source.splitlines(keepends=True)
-    for node in tree.body:
-        is_internal = isinstance(node, ast.ImportFrom) and node.level > 0
-        is_for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        if is_internal or is_for_types:
-            assert node.end_lineno is not None
-            for line in range(node.lineno - 1, node.end_lineno):
-                lines[line] = ""
-    return "".join(lines)
+class _OnlyCode(ast.NodeTransformer):
+    """Leave out docstrings, annotations, and imports from other parts or for type checkers."""
+
+    def visit_Module(self, node: ast.Module) -> ast.Module:
+        node.body = [each for each in node.body if not self._is_for_parts_or_types(each)]
+        return self._without_docstring(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
+        return self._without_docstring(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        node.returns = None
+        for each in ast.walk(node.args):
+            if isinstance(each, ast.arg):
+                each.annotation = None
+        return self._without_docstring(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> "ast.Assign | None":
+        if node.value is None:
+            return None
+        return ast.copy_location(ast.Assign([node.target], self.visit(node.value)), node)
+
+    def _without_docstring(self, node):  # type: ignore[no-untyped-def]  # one kind, any of three
+        if ast.get_docstring(node) is not None:
+            del node.body[0]
+        node.body = node.body or [ast.Pass()]
+        return self.generic_visit(node)
+
+    def _is_for_parts_or_types(self, node: ast.stmt) -> bool:
+        if isinstance(node, (ast.Assign, ast.If)):
+            names = node.targets if isinstance(node, ast.Assign) else [node.test]
+            return ast.unparse(names[0]) == "TYPE_CHECKING"
+        return isinstance(node, ast.ImportFrom) and node.level > 0

@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from setuptools.command.build_py import build_py
 
@@ -13,9 +14,10 @@ except ImportError:  # setuptools before 70.1
 
 # isort: split
 from distutils.command.build_scripts import build_scripts  # which setuptools has brought
+from distutils.command.install_data import install_data
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from building import amalgamation
+from building import amalgamation, archives
 
 # pip and uv set these when they build for the machine that they install on.
 SET_BY_INSTALLERS = ("PIP_BUILD_TRACKER", "UV")
@@ -30,13 +32,26 @@ def named_interpreter() -> str:
     An empty one is for the installer to fill in. But installers replace the first line whole,
     and with it the options that keep the command isolated. So where one of them builds the
     package itself, the interpreter of this machine is named at once, and they let the line be.
-    PYUNSHARE_INTERPRETER, for packagers, goes before both.
+    PYUNSHARE_INTERPRETER, for packagers, goes before both. Raises SystemExit if the kernel could
+    not find what it names.
     """
-    interpreter = os.environ.get("PYUNSHARE_INTERPRETER", "")
-    if not interpreter and any(name in os.environ for name in SET_BY_INSTALLERS):
-        interpreter = os.path.realpath(sys.executable)
-    is_one_word = len(interpreter.split()) == 1  # for the kernel divides the line there
-    return interpreter if is_one_word and len(interpreter) <= LONGEST_INTERPRETER else ""
+    chosen = os.environ.get("PYUNSHARE_INTERPRETER", "")
+    if chosen and not _fits_a_first_line(chosen):
+        raise SystemExit(
+            f"PYUNSHARE_INTERPRETER has to be an absolute path without spaces, of no more than "
+            f"{LONGEST_INTERPRETER} characters: '{chosen}'"
+        )
+    if not chosen and any(name in os.environ for name in SET_BY_INSTALLERS):
+        # Not that of the virtual environment, which may be one for building only
+        base = f"{sys.base_exec_prefix}/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
+        interpreter = base if os.path.exists(base) else os.path.realpath(sys.executable)
+        return interpreter if _fits_a_first_line(interpreter) else ""
+    return chosen
+
+
+def _fits_a_first_line(path: str) -> bool:
+    is_one_word = len(path.split()) == 1  # for the kernel divides the line there
+    return path.startswith("/") and is_one_word and len(path) <= LONGEST_INTERPRETER
 
 
 class BuildScripts(build_scripts):
@@ -49,13 +64,31 @@ class BuildScripts(build_scripts):
 
 
 class BuildWheel(bdist_wheel):
-    """Make a wheel that names an interpreter of this machine say that it is for such machines."""
+    """Make a wheel that names an interpreter of this machine say that it is for such machines.
+
+    What packagers name is on every machine that their package is for.
+    """
+
+    def write_wheelfile(self, *arguments: object, **options: object) -> None:
+        """Describe the wheel, the last step before it is packed, with modes that suit everybody."""
+        super().write_wheelfile(*arguments, **options)
+        archives.make_readable(Path(self.bdist_dir))
 
     def finalize_options(self) -> None:
         """Decide what the wheel is for."""
         super().finalize_options()
-        if named_interpreter():
+        if named_interpreter() and not os.environ.get("PYUNSHARE_INTERPRETER"):
             self.root_is_pure = False
+
+
+class InstallData(install_data):
+    """Install the completion for bash under the name of its command, where bash looks for it."""
+
+    def copy_file(self, infile: str, outfile: str, *arguments: Any, **named: Any) -> Any:
+        """Copy a file into a directory."""
+        if infile.endswith(".bash"):
+            outfile = os.path.join(outfile, Path(infile).stem)
+        return super().copy_file(infile, outfile, *arguments, **named)
 
 
 class BuildPy(build_py):

@@ -1,6 +1,6 @@
 """unshare(1) in pure Python: run a program in new Linux namespaces."""
 
-__version__ = "0.1.0"
+from .version import __version__ as __version__
 
 # The Python interface: where each name is, loaded when it is used first. See docs/python.md.
 _INTERFACE = {

@@ -40,14 +40,14 @@ def subordinate_ids(kind: str) -> "tuple[int, int]":
     try:
         user = pwd.getpwuid(user_id).pw_name
     except KeyError:
-        raise UsageError(f"you (user {user_id}) don't exist.") from None
+        raise UsageError(("you (user %d) don't exist.", user_id)) from None
     path = f"/etc/sub{kind}"
     for line in _read(path).split("\n"):
         fields = line.split(":", 2)
         if len(fields) == 3 and (fields[0] == user or _is_number(fields[0], user_id)):
             complaint = "failed to parse subid map"
             return unsigned(fields[1], complaint), unsigned(fields[2], complaint)
-    raise UsageError(f'no line matching user "{user}" in {path}')
+    raise UsageError(('no line matching user "%s" in %s', user, path))
 
 
 def _is_number(text: str, number: int) -> bool:
@@ -68,4 +68,4 @@ def _read(path: str) -> str:
     try:
         return read_file(path)
     except OSError as error:
-        raise UsageError(f"could not open '{path}'", error.errno) from None
+        raise UsageError(("could not open '%s'", path), error.errno) from None

@@ -4,10 +4,9 @@ import _signal
 import posix
 import sys
 
-from .errors import STANDARD_ERROR, STANDARD_INPUT, finish, print_text
+from .errors import STANDARD_ERROR, finish, keep_for_hints
 from .launch import launch
 from .parser import parse
-from .program import undo_locale_coercion
 from .request import Request
 
 TYPE_CHECKING = False
@@ -25,16 +24,18 @@ def main(name: "str | None" = None) -> "NoReturn":
 
 def _run(name: str, words: "list[str]") -> int:
     _occupy_standard_descriptors()
-    undo_locale_coercion()
+    if b"LC_CTYPE" in posix.environ:
+        from .locale_coercion import undo_locale_coercion
+
+        undo_locale_coercion()
     options, program, grammar_error = parse(words)
     request = Request()
+    keep_for_hints(name, words, request, program)
     for option, value in options:
         if option.name in ("help", "version"):
-            from .help import help_text, version_text
+            from .help import help_text, print_text, version_text
 
-            return print_text(
-                name, help_text(name) if option.name == "help" else version_text(name)
-            )
+            return print_text(help_text(name) if option.name == "help" else version_text(name))
         request.add(option, value)
     if grammar_error:
         raise grammar_error
@@ -58,7 +59,7 @@ def _occupy_standard_descriptors() -> None:
 
     The place holders cannot be written to, and are closed when the program starts.
     """
-    descriptor = STANDARD_INPUT
+    descriptor = 0
     while descriptor <= STANDARD_ERROR:
         descriptor = posix.open("/", posix.O_PATH | posix.O_CLOEXEC)
     posix.close(descriptor)

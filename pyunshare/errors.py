@@ -4,18 +4,22 @@ Everything below the command raises; only :func:`finish` makes a message and a s
 """
 
 import posix
-from errno import EBADF
 
 from .syscalls import fsencode, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, NoReturn, TypeVar
+    from typing import Any, Callable, NoReturn, TypeVar, Union
+
+    from .hints import Hints
+    from .request import Request
 
     Result = TypeVar("Result")
 
-STANDARD_INPUT = 0
-STANDARD_OUTPUT = 1
+    # A message as util-linux's catalogues have it, or such a text with what its %s stand for:
+    # what the user typed, numbers, or other messages, as tuples.
+    Wording = Union[str, "tuple[Any, ...]"]
+
 STANDARD_ERROR = 2
 
 
@@ -26,8 +30,11 @@ class UsageError(ValueError):
     the second line of getopt_long(3)'s complaints.
     """
 
-    def __init__(self, message: str, errno: "int | None" = None, see_help: bool = False) -> None:
-        super().__init__(with_reason(message, errno))
+    def __init__(
+        self, wording: "Wording", errno: "int | None" = None, see_help: bool = False
+    ) -> None:
+        super().__init__(with_reason(in_english(wording), errno))
+        self.wording = wording
         self.errno = errno
         self.see_help = see_help
         self.status = 1
@@ -39,9 +46,10 @@ class LaunchError(OSError):
     ``status`` is the exit status that unshare(1) gives to such a failure.
     """
 
-    def __init__(self, message: str, errno: "int | None" = None, status: int = 1) -> None:
-        super().__init__(errno, message)
-        self.message = message
+    def __init__(self, wording: "Wording", errno: "int | None" = None, status: int = 1) -> None:
+        super().__init__(errno, in_english(wording))
+        self.wording = wording
+        self.message = in_english(wording)
         self.see_help = False
         self.status = status
 
@@ -50,11 +58,24 @@ class LaunchError(OSError):
 
 
 class SilentFailure(Exception):
-    """A failure that another process has reported, or that is nobody's to hear of any more."""
+    """A failure that another process has reported, or that is nobody's to hear of any more.
 
-    def __init__(self, status: int = 1) -> None:
-        super().__init__(status)
+    ``message`` names a step of which a program of others has reported the failure: no hint about
+    it has been given.
+    """
+
+    def __init__(self, status: int = 1, message: str = "") -> None:
+        super().__init__(status, message)
         self.status = status
+        self.message = message
+
+
+def in_english(wording: "Wording") -> str:
+    """Return the text of a message, each %s filled in."""
+    if isinstance(wording, str):
+        return wording
+    text, *values = wording
+    return str(text) % tuple(in_english(v) if isinstance(v, tuple) else v for v in values)
 
 
 def with_reason(message: str, errno: "int | None") -> str:
@@ -62,12 +83,32 @@ def with_reason(message: str, errno: "int | None") -> str:
     return message if errno is None else f"{message}: {posix.strerror(errno)}"
 
 
-def attempt(message: str, call: "Callable[..., Result]", *arguments: object) -> "Result":
-    """Return ``call(*arguments)``; raise its OSError as a LaunchError that says ``message``."""
+def attempt(wording: "Wording", call: "Callable[..., Result]", *arguments: object) -> "Result":
+    """Return ``call(*arguments)``; raise its OSError as a LaunchError that says ``wording``."""
     try:
         return call(*arguments)
     except OSError as error:
-        raise LaunchError(message, error.errno) from None
+        raise LaunchError(wording, error.errno) from None
+
+
+def finish(name: str, action: "Callable[..., int]", *arguments: object) -> "NoReturn":
+    """Run ``action``, print what it raises, and end this process with the status.
+
+    Every process of the launch that does not become a program ends here, by _exit(2): there is
+    nothing to tear down, and a forked copy has to leave its parent's exit handlers alone.
+    """
+    try:
+        status = action(*arguments)
+    except (UsageError, LaunchError) as error:
+        status = report(name, error)
+        give_hint(error)
+    except SilentFailure as failure:
+        status = failure.status
+        give_hint(failure)
+    except BaseException as error:  # a defect, or no memory: still one line, never a traceback
+        text = f"unexpected {type(error).__name__} {error}".rstrip()
+        status = report(name, LaunchError(text))
+    posix._exit(status)
 
 
 def divert_reports(take: "Callable[[UsageError | LaunchError], None] | None") -> None:
@@ -82,47 +123,78 @@ def divert_reports(take: "Callable[[UsageError | LaunchError], None] | None") ->
 _take_report: "Callable[[UsageError | LaunchError], None] | None" = None
 
 
-def finish(name: str, action: "Callable[..., int]", *arguments: object) -> "NoReturn":
-    """Run ``action``, print what it raises, and end this process with the status.
-
-    Every process of the launch that does not become a program ends here, by _exit(2): there is
-    nothing to tear down, and a forked copy has to leave its parent's exit handlers alone.
-    """
-    try:
-        status = action(*arguments)
-    except (UsageError, LaunchError) as error:
-        status = _report(name, error)
-    except SilentFailure as failure:
-        status = failure.status
-    except BaseException as error:  # a defect, or no memory: still one line, never a traceback
-        text = f"unexpected {type(error).__name__} {error}".rstrip()
-        status = _report(name, LaunchError(text))
-    posix._exit(status)
-
-
-def print_text(name: str, text: str) -> int:
-    """Write ``text`` to standard output and return the status that follows from it.
-
-    A closed standard output is the caller's wish; one that cannot be written is an error.
-    """
-    try:
-        write_all(STANDARD_OUTPUT, fsencode(text))
-    except OSError as error:
-        if error.errno != EBADF:
-            return _report(name, LaunchError("write error", error.errno))
-    return 0
-
-
-def _report(name: str, error: "UsageError | LaunchError") -> int:
+def report(name: str, error: "UsageError | LaunchError") -> int:
     """Print ``error``; the status is 1 where even that cannot be done."""
     if _take_report:
         _take_report(error)
         return error.status
-    text = f"{name}: {error}\n"
+    text = fsencode(f"{name}: {error}\n")
     if error.see_help:
-        text += f"Try '{name} --help' for more information.\n"
+        text += fsencode(f"Try '{name} --help' for more information.\n")
+    if _may_load and not _is_english():
+        try:
+            from .language import translated
+
+            text = translated(name, error)
+        except Exception:
+            pass  # no catalogue, no locale: in English then
     try:
-        write_all(STANDARD_ERROR, fsencode(text))
+        write_all(STANDARD_ERROR, text)
     except (OSError, UnicodeError):
         return 1
     return error.status
+
+
+_may_load = True
+
+
+def keep_to_english() -> None:
+    """Load no catalogues any more: they would be those of a new root, or read by another.
+
+    Nor the code of hints.
+    """
+    global _may_load
+    _may_load = False
+
+
+def _is_english() -> bool:
+    """Tell whether the user's language needs no looking for: setlocale(3), gettext(3)."""
+    get = posix.environ.get
+    locale = get(b"LC_ALL") or get(b"LC_MESSAGES") or get(b"LANG") or b"C"
+    return locale in (b"C", b"POSIX") or locale[:2] == b"C."
+
+
+# What hints are drawn from, and what gives them once it is loaded
+_launch: "tuple[str, list[str], Request, list[str]] | None" = None
+_hints: "Hints | None" = None
+
+
+def keep_for_hints(name: str, words: "list[str]", request: "Request", program: "list[str]") -> None:
+    """Keep what hints about failures are drawn from: the command line, and what it asks for."""
+    global _launch
+    _launch = name, words, request, program
+
+
+def load_hints() -> "Hints | None":
+    """Return what gives hints, if somebody is looking for them."""
+    global _hints
+    if not _hints and _launch and _may_load:
+        wish = posix.environ.get(b"PYUNSHARE_HINTS")
+        if wish == b"always" or (wish != b"never" and posix.isatty(STANDARD_ERROR)):
+            from .hints import Hints
+
+            _hints = Hints(*_launch)
+    return _hints
+
+
+def give_hint(failure: "Exception | None") -> None:
+    """Print what may help against a failure that has been told.
+
+    With None, print what is to be said before the program starts, if that has been prepared.
+    """
+    try:
+        hints = load_hints() if failure else _hints
+        if hints:
+            write_all(STANDARD_ERROR, fsencode(hints.about(failure)))
+    except BaseException:
+        pass  # the failure has been told: no help is better than another failure

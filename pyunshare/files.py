@@ -1,10 +1,13 @@
 """Reading and writing small files whole, without the machinery of open()."""
 
 import posix
-from errno import EINVAL
 
 from .errors import attempt
-from .syscalls import fsdecode, fsencode, write_all
+from .syscalls import EINVAL, fsdecode, fsencode, write_all
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .errors import Wording
 
 FILE_TYPE = 0o170000  # <sys/stat.h>, see inode(7)
 REGULAR_FILE = 0o100000
@@ -29,7 +32,11 @@ def read_file(path: str) -> str:
 
 
 def write_file(
-    path: str, text: str, cannot_open: str, cannot_write: str, directory: "int | None" = None
+    path: str,
+    text: str,
+    cannot_open: "Wording",
+    cannot_write: "Wording",
+    directory: "int | None" = None,
 ) -> None:
     """Write to a file that is there. Raises LaunchError with one message or the other.
 

@@ -1,7 +1,11 @@
 """The texts of --help and --version, the former drawn from the table of options."""
 
-from . import __version__
+from .errors import LaunchError
 from .options import OPTIONS, Option
+from .syscalls import EBADF, fsencode, write_all
+from .version import __version__
+
+STANDARD_OUTPUT = 1
 
 COMPATIBLE_WITH = "util-linux 2.43"
 
@@ -52,3 +56,16 @@ def _wrap(text: str, width: int) -> "list[str]":
             lines.append("")
         lines[-1] += (" " if lines[-1] else "") + word
     return lines
+
+
+def print_text(text: str) -> int:
+    """Write ``text`` to standard output, and return the status that follows from it.
+
+    A closed standard output is the caller's wish; one that cannot be written is an error.
+    """
+    try:
+        write_all(STANDARD_OUTPUT, fsencode(text))
+    except OSError as error:
+        if error.errno != EBADF:
+            raise LaunchError("write error", error.errno) from None
+    return 0

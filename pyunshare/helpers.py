@@ -1,4 +1,4 @@
-"""What the helper processes do: bind the namespace files, write the id maps.
+"""The helper processes: one binds the namespace files, one writes the id maps.
 
 Both jobs need what the launching process gives up in unshare(2): the mounts, and the power over
 ids, of the namespaces that it leaves.
@@ -8,6 +8,7 @@ import posix
 
 from .errors import LaunchError, SilentFailure, attempt, finish
 from .files import write_file
+from .processes import Helper
 from .program import Environment, start_program
 from .syscalls import (
     CLONE_NEWCGROUP,
@@ -25,6 +26,7 @@ from .syscalls import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .idmaps import Range
+    from .request import Request
 
 # The files in /proc/PID/ns, in the order in which they are bound. A process is not in the new
 # PID and time namespaces itself, so these are looked for under the name of its children's.
@@ -42,12 +44,42 @@ NAMESPACE_FILES = (
 MAP_LIMIT = 4096  # bytes that the kernel takes in the one write that a map may have
 
 
+def start_binder(request: "Request", command: str) -> "Helper | None":
+    """Start a helper for the persistent files if binding them will be out of our power."""
+    if not request.files or not request.flags & (CLONE_NEWNS | CLONE_NEWUSER):
+        return None
+    process = posix.getpid()
+    return Helper("binder", command, lambda: bind_namespaces(request.files, process))
+
+
+def start_mapper(request: "Request", command: str) -> "Helper | None":
+    """Start a helper for the id maps that have more in them than the worker may write."""
+    maps = {
+        id_map.kind: id_map.joined_ranges()
+        for id_map in (request.users, request.groups)
+        if id_map.needs_mapper
+    }
+    if not maps:
+        return None
+    process = posix.getpid()
+    return Helper("mapper", command, lambda: write_id_maps(maps, process, command))
+
+
+def bind(request: "Request", binder: "Helper | None") -> None:
+    """Make namespaces persistent. Those for children exist from the first fork on."""
+    if binder:
+        binder.do_job()
+    else:
+        bind_namespaces(request.files, posix.getpid())
+
+
 def bind_namespaces(files: "dict[int, str]", process: int) -> int:
     """Make the new namespaces of a process persistent, each bound on its file."""
     for flag, name in NAMESPACE_FILES:
         if flag in files:
             source, target = f"/proc/{process}/ns/{name}", files[flag]
-            attempt(f"mount {source} on {target} failed", mount, source, target, None, MS_BIND)
+            wording = "mount %s on %s failed", source, target
+            attempt(wording, mount, source, target, None, MS_BIND)
     return 0
 
 
@@ -70,8 +102,8 @@ def write_id_maps(maps: "dict[str, list[Range]]", process: int, command: str) ->
 
 def _write_map(path: str, lines: str) -> None:
     if len(lines) > MAP_LIMIT:
-        raise LaunchError(f"{path} too large for kernel 4k limit")
-    write_file(path, lines, f"failed to open {path}", f"failed to write {path}")
+        raise LaunchError(("%s too large for kernel 4k limit", path))
+    write_file(path, lines, ("failed to open %s", path), ("failed to write %s", path))
 
 
 def _run(words: "list[str]", command: str) -> None:
@@ -83,4 +115,4 @@ def _run(words: "list[str]", command: str) -> None:
     if posix.WIFSIGNALED(status):
         raise LaunchError(f"{words[0]} was killed by signal {posix.WTERMSIG(status)}")
     if status:
-        raise SilentFailure(posix.WEXITSTATUS(status))
+        raise SilentFailure(posix.WEXITSTATUS(status), f"{words[0]} failed")

@@ -33,7 +33,7 @@ def parse_range(text: str) -> Range:
     try:
         inner, outer, count = (integer(part, UNSIGNED_32_BIT) for part in parts)
     except (ValueError, OverflowError):
-        raise UsageError(f"invalid mapping '{text}'") from None
+        raise UsageError(("invalid mapping '%s'", text)) from None
     return Range(inner, outer, count)
 
 

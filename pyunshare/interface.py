@@ -31,6 +31,9 @@ from .syscalls import CLONE_FS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, load
 from .syscalls import unshare as unshare_thread
 from .threads import NoThreadError, call_in_thread
 
+with contextlib.suppress(ImportError):
+    import _ctypes  # noqa: F401  # in the ordinary way, before load_c_library() has its own
+
 # What Python sets to "ignore" at its start, so that a new one cannot tell what the caller has
 IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 
@@ -38,15 +41,20 @@ IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 EXECUTION_ENTERS_TIME_NAMESPACE = (6, 0)
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
+# As the installed command does it, and what it runs, where that has been built: bin/pyunshare
 _START = """\
 import sys
-sys.path.insert(0, sys.argv.pop(1))
+from _frozen_importlib import ModuleSpec
+from _frozen_importlib_external import SourceFileLoader
+package = sys.modules["pyunshare"] = type(sys)("pyunshare")
+package.__path__ = [sys.argv.pop(1)]
+__spec__ = ModuleSpec("pyunshare.amalgamation", None)
+loader = SourceFileLoader("amalgamation", package.__path__[0] + "/amalgamation.py")
 try:
-    import pyunshare.amalgamation
-except ModuleNotFoundError:
+    exec(loader.get_code("amalgamation"))
+except OSError:
     pass
 from pyunshare.launcher import main
-del sys.path[0]
 main()
 """
 
@@ -146,7 +154,7 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
             with theirs, _above_the_standard_ones(theirs) as descriptor:
                 line = [
                     *(sys.executable, "-I", "-S", "-X", "utf8", "-c", _START),
-                    *(os.path.dirname(_PACKAGE), str(descriptor), str(os.getpid())),
+                    *(_PACKAGE, str(descriptor), str(os.getpid())),
                     " ".join(str(int(n)) for n in ignored if signal.getsignal(n) == signal.SIG_IGN),
                     f"={name}",
                     *options,

@@ -12,7 +12,7 @@ from .command import _occupy_standard_descriptors, _take_back_signals
 from .errors import LaunchError, SilentFailure, divert_reports, finish
 from .launch import enter
 from .parser import parse
-from .program import Environment, start_program, undo_locale_coercion
+from .program import Environment, start_program
 from .reports import FORKED, STARTED, Reporter, helper_failed
 from .request import Request
 from .syscalls import load_c_library, set_parent_death_signal
@@ -44,7 +44,10 @@ def _launch(arguments: "list[str]") -> int:
     for signal in ignored.split():
         _signal.signal(int(signal), _signal.SIG_IGN)
     _occupy_standard_descriptors()
-    undo_locale_coercion()
+    if b"LC_CTYPE" in posix.environ:
+        from .locale_coercion import undo_locale_coercion
+
+        undo_locale_coercion()
     reporter.send(STARTED)
 
     options, program, _ = parse(words)

@@ -42,12 +42,13 @@ def _short_options(word: str, rest: "list[str]", found: "list[tuple[Option, str 
         option = _BY_LETTER.get(letter)
         if option is None:
             first_byte = fsdecode(fsencode(letter)[:1])  # all that getopt(3) looks at
-            raise UsageError(f"invalid option -- '{first_byte}'", see_help=True)
+            raise UsageError(("invalid option -- '%c'", first_byte), see_help=True)
         if option.requires_value:
             value = word[position:]
             if not value:
                 if not rest:
-                    raise UsageError(f"option requires an argument -- '{letter}'", see_help=True)
+                    wording = "option requires an argument -- '%c'", letter
+                    raise UsageError(wording, see_help=True)
                 value = rest.pop()
             found.append((option, value))
             return
@@ -59,11 +60,13 @@ def _long_option(word: str, rest: "list[str]") -> "tuple[Option, str | None]":
     option = _option_named(name, word)
     if equals:
         if option.value is None:
-            raise UsageError(f"option '--{option.name}' doesn't allow an argument", see_help=True)
+            wording = "option '%s%s' doesn't allow an argument", "--", option.name
+            raise UsageError(wording, see_help=True)
         return option, attached
     if option.requires_value:
         if not rest:
-            raise UsageError(f"option '--{option.name}' requires an argument", see_help=True)
+            wording = "option '%s%s' requires an argument", "--", option.name
+            raise UsageError(wording, see_help=True)
         return option, rest.pop()
     return option, None
 
@@ -74,8 +77,9 @@ def _option_named(name: str, word: str) -> Option:
         return _BY_NAME[name]
     candidates = [option for option in OPTIONS if option.name.startswith(name)]
     if not candidates:
-        raise UsageError(f"unrecognized option '{word}'", see_help=True)
+        raise UsageError(("unrecognized option '%s%s'", "--", word[2:]), see_help=True)
     if len(candidates) > 1:
-        listed = " ".join(f"'--{option.name}'" for option in candidates)
-        raise UsageError(f"option '{word}' is ambiguous; possibilities: {listed}", see_help=True)
+        ambiguous = "option '%s%s' is ambiguous; possibilities:", "--", word[2:]
+        listed = "".join(f" '--{option.name}'" for option in candidates)
+        raise UsageError(("%s%s", ambiguous, listed), see_help=True)
     return candidates[0]

@@ -5,6 +5,7 @@ import posix
 from _signal import SIGCHLD, SIGINT, SIGTERM
 
 from .errors import LaunchError, SilentFailure, attempt, finish
+from .syscalls import set_parent_death_signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,10 +114,15 @@ class Worker:
             if wait_for_parent and not self._gate.wait():
                 raise SilentFailure
 
-    def check_parent(self) -> None:
-        """In the child: raise SilentFailure if the parent is dead already."""
-        if self._gate and self._gate.is_deserted():
-            raise SilentFailure
+    def arm_death_signal(self, signal: "int | None") -> None:
+        """In the child: have the kernel send it a signal, if one is given, when its parent dies.
+
+        Raises SilentFailure if the parent is dead already, for the signal would not come.
+        """
+        if signal is not None:
+            attempt("prctl failed", set_parent_death_signal, signal)
+            if self._gate and self._gate.is_deserted():
+                raise SilentFailure
 
     def dismiss(self) -> None:
         """In the parent: see the child end that still waits for it."""

@@ -4,18 +4,12 @@ A value is checked when it is met, as options act from left to right. The only t
 the machine are those that a value stands for: user names, subordinate ids, the caller's map.
 """
 
+import _signal
 import posix
 
 from .errors import UsageError
-from .options import Option
-from .syscalls import (
-    CLOCK_BOOTTIME,
-    CLOCK_MONOTONIC,
-    CLONE_NEWTIME,
-    MS_PRIVATE,
-    MS_SHARED,
-    MS_SLAVE,
-)
+from .options import NAMESPACES, Option
+from .syscalls import CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, MS_PRIVATE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +19,6 @@ if TYPE_CHECKING:
 
 PROC = "/proc"
 BINFMT_MISC = "/proc/sys/fs/binfmt_misc"
-PROPAGATION = {"slave": MS_SLAVE, "private": MS_PRIVATE, "shared": MS_SHARED, "unchanged": 0}
 
 
 class IdMap:
@@ -93,7 +86,47 @@ class Request:
     def add(self, option: Option, value: "str | None") -> None:
         """Take in one option of the command line. Raises UsageError for a value that is none."""
         self.flags |= option.flags
-        _ACTIONS[option.name](self, option, value)
+        if option.group == NAMESPACES:
+            if value is not None:
+                self.files[option.flags] = value
+            return
+        action = _COMMON_ACTIONS.get(option.name)
+        if action is None:
+            from .actions import ACTIONS
+
+            action = ACTIONS[option.name]
+        action(self, option, value)
+
+    @property
+    def needs_helper(self) -> bool:
+        """Whether files are to be bound or ranges of ids mapped, by a process for it or by this."""
+        return bool(self.files) or self.users.needs_mapper or self.groups.needs_mapper
+
+    @property
+    def changes_credentials(self) -> bool:
+        """Whether user or group are to be changed, before unshare(2) or after."""
+        ids = self.users.owner, self.groups.owner, self.uid, self.gid
+        return ids != (None, None, None, None)
+
+    @property
+    def keeps_capabilities(self) -> bool:
+        """Whether there will be capabilities to keep, those that a user namespace gives."""
+        return self.keep_capabilities and bool(self.flags & CLONE_NEWUSER)
+
+    @property
+    def needs_c_library(self) -> bool:
+        """Whether there is something to call that CPython has no function for."""
+        makes_mounts = self.flags & CLONE_NEWNS or self.files
+        return bool(makes_mounts) or self.keeps_capabilities or self.kill_child is not None
+
+    @property
+    def needs_hints_early(self) -> bool:
+        """Whether hints cannot wait for a failure: the root or the user will be another by then.
+
+        Or the failure is the program's: a shell outside of its PID namespace.
+        """
+        lacks_fork = self.flags & CLONE_NEWPID and not self.fork
+        return self.root is not None or self.changes_credentials or bool(lacks_fork)
 
     def check(self) -> None:
         """Raise UsageError if the options, each of them good, do not go together."""
@@ -103,64 +136,12 @@ class Request:
             )
 
 
-# The actions. Each is given the option that it is called for, and its value: text where the
-# option requires one, and text or None where the value is optional.
-
-
-def _namespace(request: Request, option: Option, value: "str | None") -> None:
-    if value is not None:
-        request.files[option.flags] = value
-
-
 def _fork(request: Request, option: Option, value: "str | None") -> None:
     request.fork = True
 
 
-def _kill_child(request: Request, option: Option, value: "str | None") -> None:
-    from .values import signal_number
-
-    request.fork = True
-    request.kill_child = signal_number("KILL" if value is None else value)
-
-
-def _forward_signals(request: Request, option: Option, value: "str | None") -> None:
-    request.fork = True
-    request.forward_signals = True
-
-
 def _mount_proc(request: Request, option: Option, value: "str | None") -> None:
     request.proc = PROC if value is None else value
-
-
-def _mount_binfmt(request: Request, option: Option, value: "str | None") -> None:
-    if value is None:
-        _mount_binfmt_at_its_place(request)
-    else:
-        request.binfmt_misc = value
-
-
-def _load_interp(request: Request, option: Option, value: str) -> None:
-    if request.binfmt_misc is None:
-        _mount_binfmt_at_its_place(request)
-    request.binary_format = value
-
-
-def _mount_binfmt_at_its_place(request: Request) -> None:
-    request.binfmt_misc = BINFMT_MISC
-    if request.proc is None:  # its place is in /proc, and in the new one
-        request.proc = PROC
-
-
-def _map_user(request: Request, option: Option, value: str) -> None:
-    from .values import user_or_group_id
-
-    request.users.single = user_or_group_id("uid", value)
-
-
-def _map_group(request: Request, option: Option, value: str) -> None:
-    from .values import user_or_group_id
-
-    request.groups.single = user_or_group_id("gid", value)
 
 
 def _map_root_user(request: Request, option: Option, value: "str | None") -> None:
@@ -172,133 +153,20 @@ def _map_current_user(request: Request, option: Option, value: "str | None") -> 
     request.groups.single = request.groups.caller
 
 
-def _add_ranges(id_map: IdMap, value: str) -> None:
-    from .idmaps import Range, parse_range
+def _kill_child(request: Request, option: Option, value: "str | None") -> None:
+    request.fork = True
+    request.kill_child = _signal.SIGKILL
+    if value is not None:
+        from .values import signal_number
 
-    if value in ("auto", "subids"):
-        from .accounts import subordinate_ids
-
-        start, count = subordinate_ids(id_map.kind)
-        inner = 0 if value == "auto" else start
-        ranges = [Range(inner, start, count, shifts=value == "auto")]
-    elif value == "all":
-        from .accounts import mapped_ids
-
-        ranges = [Range(start, start, count) for start, count in mapped_ids(id_map.kind)]
-    else:
-        ranges = [parse_range(value)]
-    id_map.ranges += ranges
+        request.kill_child = signal_number(value)
 
 
-def _map_users(request: Request, option: Option, value: str) -> None:
-    _add_ranges(request.users, value)
-
-
-def _map_groups(request: Request, option: Option, value: str) -> None:
-    _add_ranges(request.groups, value)
-
-
-def _map_auto(request: Request, option: Option, value: "str | None") -> None:
-    _add_ranges(request.users, "auto")
-    _add_ranges(request.groups, "auto")
-
-
-def _map_subids(request: Request, option: Option, value: "str | None") -> None:
-    _add_ranges(request.users, "subids")
-    _add_ranges(request.groups, "subids")
-
-
-def _owner(request: Request, option: Option, value: str) -> None:
-    from .values import owner
-
-    request.users.owner, request.groups.owner = owner(value)
-
-
-def _propagation(request: Request, option: Option, value: str) -> None:
-    if value not in PROPAGATION:
-        raise UsageError(f"unsupported propagation mode: {value}")
-    request.propagation = PROPAGATION[value]
-
-
-def _setgroups(request: Request, option: Option, value: str) -> None:
-    if value not in ("allow", "deny"):
-        raise UsageError(f"unsupported --setgroups argument '{value}'")
-    request.setgroups = value
-
-
-def _keep_caps(request: Request, option: Option, value: "str | None") -> None:
-    request.keep_capabilities = True
-
-
-def _setuid(request: Request, option: Option, value: str) -> None:
-    from .values import unsigned
-
-    request.uid = unsigned(value, "failed to parse uid")
-
-
-def _setgid(request: Request, option: Option, value: str) -> None:
-    from .values import unsigned
-
-    request.gid = unsigned(value, "failed to parse gid")
-
-
-def _root(request: Request, option: Option, value: str) -> None:
-    request.root = value
-
-
-def _wd(request: Request, option: Option, value: str) -> None:
-    request.working_directory = value
-
-
-def _clock_offset(request: Request, option: Option, value: str) -> None:
-    from .values import signed
-
-    clock = CLOCK_MONOTONIC if option.name == "monotonic" else CLOCK_BOOTTIME
-    request.clock_offsets[clock] = signed(value, f"failed to parse {option.name} offset")
-
-
-def _clear_env(request: Request, option: Option, value: "str | None") -> None:
-    request.clear_environment = True
-
-
-def _whitelist_env(request: Request, option: Option, value: str) -> None:
-    request.clear_environment = True
-    request.kept_variables += value.split(",")
-
-
-_ACTIONS: "dict[str, Callable[..., None]]" = {
-    "mount": _namespace,
-    "uts": _namespace,
-    "ipc": _namespace,
-    "net": _namespace,
-    "pid": _namespace,
-    "user": _namespace,
-    "cgroup": _namespace,
-    "time": _namespace,
+# What the others do is in actions.py, for most launches do without it.
+_COMMON_ACTIONS: "dict[str, Callable[..., None]]" = {
     "fork": _fork,
     "kill-child": _kill_child,
-    "forward-signals": _forward_signals,
     "mount-proc": _mount_proc,
-    "mount-binfmt": _mount_binfmt,
-    "map-user": _map_user,
-    "map-users": _map_users,
-    "map-group": _map_group,
-    "map-groups": _map_groups,
     "map-root-user": _map_root_user,
     "map-current-user": _map_current_user,
-    "map-auto": _map_auto,
-    "map-subids": _map_subids,
-    "owner": _owner,
-    "propagation": _propagation,
-    "setgroups": _setgroups,
-    "keep-caps": _keep_caps,
-    "setuid": _setuid,
-    "setgid": _setgid,
-    "root": _root,
-    "wd": _wd,
-    "monotonic": _clock_offset,
-    "boottime": _clock_offset,
-    "load-interp": _load_interp,
-    "clear-env": _clear_env,
-    "whitelist-env": _whitelist_env,
 }

@@ -25,6 +25,16 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
+# <asm-generic/errno-base.h>, the same on every architecture. To import errno takes as long as
+# unshare(2) itself.
+ENOENT = 2
+ENOEXEC = 8
+EBADF = 9
+EACCES = 13
+ENODEV = 19
+ENOTDIR = 20
+EINVAL = 22
+
 # <sys/mount.h>, see mount(2)
 MS_NOSUID = 1 << 1
 MS_NODEV = 1 << 2
@@ -37,19 +47,15 @@ MS_SHARED = 1 << 20
 
 # <linux/prctl.h>, see prctl(2)
 PR_SET_PDEATHSIG = 1
-PR_CAP_AMBIENT = 47
-PR_CAP_AMBIENT_RAISE = 2
-
-# <linux/capability.h>, see capget(2)
-LINUX_CAPABILITY_VERSION_3 = 0x20080522
 
 # <linux/time.h>, see time_namespaces(7)
 CLOCK_MONOTONIC = 1
 CLOCK_BOOTTIME = 7
 
-# The C library's functions, once load_c_library() has looked them up; -1 tells of an error.
-_functions: "dict[str, Callable[..., int]]" = {}
+# What load_c_library() sets, and the C library's functions that have been called so far
+_look_up: "Callable[[str], Callable[..., int]] | None" = None
 _get_errno: "Callable[[], int]"
+_functions: "dict[str, Callable[..., int]]" = {}
 
 _ENCODING = sys.getfilesystemencoding()
 
@@ -71,13 +77,15 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 def load_c_library() -> None:
-    """Look up what this module calls in the C library.
+    """Load what is needed to call functions of the C library.
 
     This reads files, so it has to come before the namespaces change: afterwards they would be
     those of the new root. Raises ImportError if this Python was built without ctypes.
     """
-    if _functions:
+    global _look_up, _get_errno
+    if _look_up:
         return
+    _load_ctypes()
     import _ctypes
 
     # Nothing is declared about arguments and results, which would take longer than the calls:
@@ -86,25 +94,43 @@ def load_c_library() -> None:
     class Function(_ctypes.CFuncPtr):
         _flags_ = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_USE_ERRNO
 
-    global _get_errno
-    _get_errno = _ctypes.get_errno
     library = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # None: this process
-    names = ("unshare", "mount", "prctl", "capget", "capset")
-    # All at once, for other threads of a program that uses this as a library
-    _functions.update({name: Function(_ctypes.dlsym(library, name)) for name in names})
+    _get_errno = _ctypes.get_errno
+    _look_up = lambda name: Function(_ctypes.dlsym(library, name))  # noqa: E731
 
 
-def _call(name: str, *arguments: object) -> int:
-    result = _functions[name](*arguments)
-    if result == -1:
+def _load_ctypes() -> None:
+    """Load _ctypes from where Python has its extensions: a search takes as long as the loading."""
+    from _frozen_importlib import ModuleSpec, _load  # type: ignore[attr-defined]
+    from _frozen_importlib_external import EXTENSION_SUFFIXES, ExtensionFileLoader
+
+    name, directory, flags = "_ctypes", sys.path[-1], sys.getdlopenflags()
+    if name in sys.modules or not directory.endswith("/lib-dynload"):
+        return
+    path = f"{directory}/{name}{EXTENSION_SUFFIXES[0]}"
+    sys.setdlopenflags(posix.RTLD_LAZY)  # most of what it refers to will not be used
+    try:
+        _load(ModuleSpec(name, ExtensionFileLoader(name, path), origin=path))
+    except ImportError:
+        pass  # then it is somewhere else, or there is none
+    finally:
+        sys.setdlopenflags(flags)
+
+
+def call(name: str, *arguments: object) -> None:
+    """Call a function of the C library that returns -1 to tell of an error."""
+    function = _functions.get(name)
+    if function is None:
+        assert _look_up, "load_c_library() comes first"
+        function = _functions[name] = _look_up(name)
+    if function(*arguments) == -1:
         errno = _get_errno()
         raise OSError(errno, posix.strerror(errno))
-    return result
 
 
 def _c_unshare(flags: int) -> None:
     """Move this process into new namespaces, one for each CLONE_NEW* bit: unshare(2)."""
-    _call("unshare", flags)
+    call("unshare", flags)
 
 
 HAS_UNSHARE = hasattr(posix, "unshare")  # since CPython 3.12
@@ -114,7 +140,7 @@ unshare: "Callable[[int], None]" = getattr(posix, "unshare", _c_unshare)
 def mount(source: str, target: str, kind: "str | None", flags: int) -> None:
     """Mount a file system, or change a mount, as ``flags`` say, see mount(2)."""
     encoded_kind = None if kind is None else fsencode(kind)
-    _call("mount", fsencode(source), fsencode(target), encoded_kind, flags, None)
+    call("mount", fsencode(source), fsencode(target), encoded_kind, flags, None)
 
 
 def set_parent_death_signal(signal: int) -> None:
@@ -122,36 +148,4 @@ def set_parent_death_signal(signal: int) -> None:
 
     The kernel forgets this when the process changes its credentials: PR_SET_PDEATHSIG(2const).
     """
-    _call("prctl", PR_SET_PDEATHSIG, signal, 0, 0, 0)
-
-
-class Capabilities:
-    """The capability sets of this process as it was when they were read: capget(2).
-
-    Making one raises OSError where the kernel refuses.
-    """
-
-    def __init__(self) -> None:
-        import _ctypes  # here since load_c_library(), so nothing is read
-
-        word = type("Word", (_ctypes._SimpleCData,), {"_type_": "I"})
-        words = type("Words", (_ctypes.Array,), {"_type_": word, "_length_": 6})
-        self._header = words(LINUX_CAPABILITY_VERSION_3)
-        self._words = words()  # effective, permitted, inheritable; then the upper half of each
-        _call("capget", self._header, self._words)
-
-    @property
-    def effective(self) -> int:
-        """The capabilities that the kernel's checks look at, as a bit mask."""
-        return int(self._words[0] | self._words[3] << 32)
-
-    def make_permitted_inheritable(self) -> None:
-        """Set the inheritable set to the permitted one: capset(2)."""
-        for half in (0, 3):
-            self._words[half + 2] = self._words[half + 1]
-        _call("capset", self._header, self._words)
-
-
-def raise_ambient_capability(capability: int) -> None:
-    """Add a capability to the ambient set: PR_CAP_AMBIENT(2const)."""
-    _call("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0)
+    call("prctl", PR_SET_PDEATHSIG, signal, 0, 0, 0)

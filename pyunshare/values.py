@@ -9,6 +9,10 @@ from errno import EINVAL, ERANGE
 
 from .errors import UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .errors import Wording
+
 UNSIGNED_32_BIT = range(1 << 32)
 UNSIGNED_64_BIT = range(1 << 64)
 SIGNED_64_BIT = range(-(1 << 63), 1 << 63)
@@ -51,9 +55,9 @@ def _number(text: str, limits: range, complaint: str) -> int:
     try:
         return integer(text, limits)
     except ValueError:
-        raise UsageError(f"{complaint}: '{text}'") from None
+        raise UsageError(("%s: '%s'", (complaint,), text)) from None
     except OverflowError:
-        raise UsageError(f"{complaint}: '{text}'", ERANGE) from None
+        raise UsageError(("%s: '%s'", (complaint,), text), ERANGE) from None
 
 
 def unsigned(text: str, complaint: str) -> int:
@@ -68,7 +72,7 @@ def signed(text: str, complaint: str) -> int:
 
 def user_or_group_id(kind: str, text: str) -> int:
     """Return the "uid" or "gid" that ``text`` says as a number or else as a name."""
-    complaint = f"failed to parse {kind} '{text}'"
+    complaint = f"failed to parse {kind} '%s'", text
     try:
         number = integer(text, UNSIGNED_32_BIT)
     except OverflowError:
@@ -80,7 +84,7 @@ def user_or_group_id(kind: str, text: str) -> int:
     return number
 
 
-def _id_of_name(kind: str, name: str, complaint: str) -> int:
+def _id_of_name(kind: str, name: str, complaint: "Wording") -> int:
     from .accounts import id_of_name
 
     try:
@@ -119,7 +123,7 @@ def signal_number(text: str) -> int:
     if number is None:
         number = _real_time_signal(name)
     if number is None:
-        raise UsageError(f"unknown signal: {text}")
+        raise UsageError(("unknown signal: %s", text))
     return number
 
 

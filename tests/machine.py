@@ -8,6 +8,8 @@ and the lack of privilege always skip, and say so.
 from __future__ import annotations
 
 import functools
+import importlib.metadata
+import importlib.util
 import os
 import re
 import shutil
@@ -30,11 +32,16 @@ OLDEST_REFERENCE = (2, 42)
 TOOLS = (
     "bash",
     "busybox",
+    "findmnt",
+    "fish",
     "hostname",
     "ip",
     "ipcmk",
     "ipcs",
+    "lexgrog",
     "lsns",
+    "man",
+    "mandoc",
     "mount",
     "newgidmap",
     "newuidmap",
@@ -42,12 +49,17 @@ TOOLS = (
     "pgrep",
     "ping",
     "ps",
+    "rpm2cpio",
+    "rpmbuild",
     "script",
     "strace",
     "taskset",
     "uptime",
+    "zsh",
 )
 
+# Of Python, in the environment of the tests
+PACKAGES = ("build", "check-wheel-contents", "pipx", "setuptools", "twine", "uv")
 
 PRELUDE = f"""
 import ctypes, os
@@ -112,10 +124,16 @@ KERNEL: dict[str, Callable[[], bool]] = {
     "child lists": lambda: os.path.exists(f"/proc/self/task/{os.getpid()}/children"),
 }
 PROGRAMS: dict[str, Callable[[], bool]] = {
+    "argparse-manpage": lambda: importlib.util.find_spec("argparse_manpage") is not None,
+    "bash-completion": lambda: os.path.exists(support.BASH_COMPLETION),
     "compiler": lambda: support.compiler() is not None,
     "reference": lambda: reference_version() >= OLDEST_REFERENCE,
     "subordinate id files": lambda: all(map(os.path.exists, ("/etc/subuid", "/etc/subgid"))),
 }
+for _package in PACKAGES:
+    PROGRAMS[_package] = functools.partial(
+        lambda name: any(importlib.metadata.distributions(name=name)), _package
+    )
 for _tool in TOOLS:
     PROGRAMS[_tool] = functools.partial(
         lambda name: shutil.which(name, path=support.STANDARD_PATH) is not None, _tool

@@ -13,6 +13,7 @@
  *     propagation=WORD       of all mounts of that namespace: shared, slave, private, unbindable
  *     bind=FROM:TO           bind mount
  *     tmpfs=DIRECTORY        an empty file system there
+ *     chroot=DIRECTORY       another root directory
  *     unshare=FLAGS          more namespaces of its own
  *     user=UID:GID:GROUPS    ids and supplementary groups (comma separated, may be empty)
  *     directory=PATH         working directory
@@ -24,6 +25,8 @@
  *     emptyenv               an empty environment
  *     env=ENTRY              one more environment entry, of any bytes, malformed ones too
  *     close=DESCRIPTOR
+ *     refuse=ERRNO:FLAGS     a seccomp filter: unshare(2) with any of these flags (0: with whatever
+ *                            flags) fails with this errno, as in a container
  *     report=DESCRIPTOR      write there the namespaces it is in, as `caller/NAME=LINK` lines
  *
  * A condition that cannot be had ends it with status 97.
@@ -33,8 +36,11 @@
 #include <grp.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,6 +189,28 @@ static void report_namespaces(int descriptor)
 	}
 }
 
+/* The flags stand in the lower half of the first argument. */
+static void refuse(char *numbers)
+{
+	unsigned error = strtoul(numbers, &numbers, 0);
+	unsigned flags = *numbers ? strtoul(numbers + 1, NULL, 0) : 0;
+	struct sock_filter lines[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_unshare, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)
+			 + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0)),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, flags, 0, flags ? 1 : 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { sizeof lines / sizeof *lines, lines };
+
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0)
+		return;	/* by privilege; without, no program may gain any from here on */
+	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+	     && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "refuse");
+}
+
 static void apply(char *condition)
 {
 	char *value = strchr(condition, '=');
@@ -253,7 +281,11 @@ static void apply(char *condition)
 	else if (IS("env")) {
 		must(entry_count < HIGHEST_ENTRIES, condition);
 		entries[entry_count++] = value;
-	} else if (IS("close"))
+	} else if (IS("refuse"))
+		refuse(value);
+	else if (IS("chroot"))
+		must(chroot(value) == 0 && chdir("/") == 0, condition);
+	else if (IS("close"))
 		close(number);
 	else if (IS("report"))
 		report_namespaces(number);

@@ -33,6 +33,7 @@ Found = TypeVar("Found")
 TESTS = Path(__file__).resolve().parent
 CHECKOUT = TESTS.parent
 STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+BASH_COMPLETION = "/usr/share/bash-completion/bash_completion"
 ENVIRONMENT: Mapping[str, str] = {"PATH": STANDARD_PATH, "LANG": "C.UTF-8", "HOME": "/"}
 PATIENCE = 60.0
 
@@ -233,7 +234,7 @@ def _copies(program: Program) -> Iterator[Program]:
     if Path(program.file).read_bytes()[:4] == b"\x7fELF" and not program.arguments:
         yield _with_its_libraries(program)
         return
-    copy = _copied_package()
+    copy = copied_package()
     script = copy / "bin" / "pyunshare"
     if not program.arguments:
         yield Program(str(script), NAME)
@@ -246,7 +247,8 @@ def _copies(program: Program) -> Iterator[Program]:
 
 
 @functools.cache
-def _copied_package() -> Path:
+def copied_package() -> Path:
+    """A copy of the checkout's package and script that every user may read."""
     copy = workspace() / "package"
     for name in ("pyunshare", "bin"):
         shutil.copytree(CHECKOUT / name, copy / name)

@@ -30,7 +30,7 @@ def own_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         raise Ended(status)
 
     monkeypatch.setattr(posix, "_exit", end)
-    monkeypatch.setattr(command, "undo_locale_coercion", lambda: None)
+    monkeypatch.delitem(posix.environ, b"LC_CTYPE", raising=False)
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     yield
     for number, handler in handlers.items():

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import _signal
 import builtins
+import errno
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+import support
 
 from pyunshare import launch, syscalls
 from pyunshare.errors import LaunchError, UsageError
@@ -29,16 +33,9 @@ NEEDING = [["-m"], ["--mount-proc"], ["--kill-child"], ["-r", "--keep-caps"], ["
 NOT_NEEDING = [[], ["-f"], ["-r", "-u", "-p", "-f"], ["--forward-signals"], ["-S", "5"]]
 
 
-@pytest.mark.parametrize("has_unshare", [True, False], ids=["3.12", "3.11"])
 @pytest.mark.parametrize("words", [*NEEDING, *NOT_NEEDING], ids=" ".join)
-def test_the_c_library_is_looked_into_when_it_is_called(
-    words: list[str], has_unshare: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded = []
-    monkeypatch.setattr(launch, "HAS_UNSHARE", has_unshare)
-    monkeypatch.setattr(launch, "load_c_library", lambda: loaded.append(True))
-    launch._load_what_is_needed(request_of(*words))
-    assert bool(loaded) == (words in NEEDING or not has_unshare)
+def test_the_c_library_is_looked_into_when_it_is_called(words: list[str]) -> None:
+    assert request_of(*words).needs_c_library == (words in NEEDING)
 
 
 def test_a_python_without_ctypes_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,9 +47,10 @@ def test_a_python_without_ctypes_is_told_in_one_line(monkeypatch: pytest.MonkeyP
         return given_import(name, *arguments, **more)
 
     monkeypatch.delitem(sys.modules, "_ctypes", raising=False)
+    monkeypatch.setattr(sys, "path", ["/nonexistent/lib-dynload"])
     monkeypatch.setattr(builtins, "__import__", without_ctypes)
     with pytest.raises(LaunchError) as caught:
-        launch._load_what_is_needed(request_of("-m"))
+        launch.launch(request_of("-m"), ["true"], "unshare")
     assert str(caught.value) == "this Python cannot call the C library: No module named '_ctypes'"
     assert caught.value.status == 1
 
@@ -65,6 +63,19 @@ def test_unshare_of_the_c_library() -> None:
         syscalls._c_unshare(1)
 
 
+def test_the_c_library_is_loaded_without_a_trace() -> None:
+    statements = (
+        f"import sys; sys.path.insert(0, {str(support.CHECKOUT)!r})",
+        "from pyunshare.syscalls import load_c_library",
+        "before = sys.getdlopenflags(), list(sys.path)",
+        "load_c_library()",
+        "assert (sys.getdlopenflags(), sys.path) == before",
+        "import ctypes",
+        "assert ctypes.CDLL(None).getpid() > 0",
+    )
+    subprocess.run([sys.executable, "-IS", "-c", "; ".join(statements)], check=True)
+
+
 def test_a_signal_that_not_every_architecture_has(monkeypatch: pytest.MonkeyPatch) -> None:
     """CPython names SIGSTKFLT from 3.11 on; MIPS and SPARC have no such signal."""
     monkeypatch.delattr(_signal, "SIGSTKFLT", raising=False)
@@ -73,3 +84,18 @@ def test_a_signal_that_not_every_architecture_has(monkeypatch: pytest.MonkeyPatc
     assert "STKFLT" not in signal_numbers()
     with pytest.raises(UsageError, match="unknown signal: STKFLT"):
         signal_number("STKFLT")
+
+
+def test_error_numbers_are_those_of_this_machine() -> None:
+    """They are written down, because to import errno takes long; so no architecture may differ."""
+    for name in ("ENOENT", "ENOEXEC", "EBADF", "EACCES", "ENODEV", "ENOTDIR", "EINVAL"):
+        assert getattr(syscalls, name) == getattr(errno, name)
+
+
+def test_the_script_in_a_clone_finds_the_package_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "unshare").symlink_to(support.CHECKOUT / "bin" / "pyunshare")
+    for script in (support.CHECKOUT / "bin" / "pyunshare", tmp_path / "unshare"):
+        line = [sys.executable, "-ISXutf8", script, "-x"]
+        shown = subprocess.run(line, cwd="/", capture_output=True, text=True, check=False)
+        assert shown.stderr.splitlines()[0] == f"{script.name}: invalid option -- 'x'"
+        assert shown.returncode == 1

@@ -151,12 +151,18 @@ def test_launches_from_python(way: str, tmp_path: Path) -> None:
 
 # ---- what a launch loads ------------------------------------------------------------------------
 
-ALWAYS = {"errno", "pyunshare", "pyunshare.amalgamation"}
+# The package itself is made, not imported; its modules that every launch needs are parts of one.
+ALWAYS = {"pyunshare", *(f"pyunshare.{part}" for part in amalgamation.PARTS)}
 # CPython has unshare(2) itself since 3.12.
 C_LIBRARY = {"_ctypes"}
 FOR_UNSHARE = set() if hasattr(os, "unshare") else C_LIBRARY
-VALUES = {"pyunshare.values"}
-RANGES = VALUES | {"pyunshare.idmaps", "pyunshare.helpers"}
+FORK = FOR_UNSHARE | {"pyunshare.processes"}
+ACTIONS = {"pyunshare.actions"}
+VALUES = ACTIONS | {"errno", "pyunshare.values"}
+HELPERS = {"pyunshare.helpers", "pyunshare.processes"}
+RANGES = HELPERS | VALUES | {"pyunshare.idmaps"}
+CREDENTIALS = {"pyunshare.credentials"}
+KEEPING = C_LIBRARY | ACTIONS | {"pyunshare.capabilities"}
 
 LOADED = {
     "-i": FOR_UNSHARE,
@@ -167,36 +173,52 @@ LOADED = {
     "-T": FOR_UNSHARE,
     "-Ur": FOR_UNSHARE,
     "-c": FOR_UNSHARE,
-    "-f": FOR_UNSHARE,
-    "-f --forward-signals": FOR_UNSHARE,
-    "-R /": FOR_UNSHARE,
-    "-S 0": FOR_UNSHARE | VALUES,
+    "-f": FORK,
+    "-m": C_LIBRARY,
+    "-ipf --mount-proc": C_LIBRARY | FORK,
+    "-f --kill-child": C_LIBRARY | FORK,
+    "-f --forward-signals": FORK | ACTIONS,
+    "-R /": FOR_UNSHARE | ACTIONS,
+    "-w /": FOR_UNSHARE | ACTIONS,
+    "--clear-env": FOR_UNSHARE | ACTIONS,
+    "--propagation slave -m": C_LIBRARY | ACTIONS,
+    "-S 0": FOR_UNSHARE | VALUES | CREDENTIALS,
     "-T --boottime 1": FOR_UNSHARE | VALUES,
+    "--kill-child=TERM": C_LIBRARY | FORK | (VALUES - ACTIONS),
     "--map-user 0": FOR_UNSHARE | VALUES,
     "--map-users 0:0:1": FOR_UNSHARE | RANGES,
     "--map-user root": FOR_UNSHARE | VALUES | {"pyunshare.accounts", "pwd"},
-    "-m": C_LIBRARY,
-    "-ipf --mount-proc": C_LIBRARY,
-    "-f --kill-child": C_LIBRARY | VALUES,
-    "-r --keep-caps": C_LIBRARY,
+    "-r --keep-caps": KEEPING,
 }
+
+# Runs a script as Python would, and lists the modules in place of executing a program.
+LIST_MODULES = """
+import posix, sys
+def list_modules(*_):
+    posix.write(1, " ".join(sys.modules).encode())
+    posix._exit(0)
+posix.execv = posix.execve = list_modules
+del sys.argv[0]
+sys.modules["__main__"].__file__ = sys.argv[0]
+exec(compile(open(sys.argv[0], encoding="utf-8").read(), sys.argv[0], "exec"))
+"""
 
 
 @needs("root")
 @pytest.mark.parametrize("options", LOADED)
-def test_modules_loaded_at_the_moment_of_exec(options: str) -> None:
-    bare = _modules_imported("-c", "pass")
-    loaded = _modules_imported(str(SCRIPT), *options.split(), "/bin/true")
+def test_modules_loaded_at_the_moment_of_exec(options: str, tmp_path: Path) -> None:
+    lister, nothing = tmp_path / "list_modules.py", tmp_path / "nothing.py"
+    lister.write_text(LIST_MODULES)
+    nothing.write_text("posix.execv()")
+    bare = _modules_loaded(lister, nothing)
+    loaded = _modules_loaded(lister, SCRIPT, *options.split(), "/bin/true")
     assert loaded - bare == ALWAYS | LOADED[options]
 
 
-def _modules_imported(*words: str) -> set[str]:
-    """Return the modules that an isolated interpreter imports by the time it ends or executes."""
-    interpreter = SCRIPT.read_text().splitlines()[0].split()[0].lstrip("#!")
-    shown = subprocess.run(
-        [interpreter, "-IS", "-X", "importtime", *words], capture_output=True, text=True, check=True
-    )
-    return {line.rpartition("|")[2].strip() for line in shown.stderr.splitlines()[1:]}
+def _modules_loaded(lister: Path, *words: str | Path) -> set[str]:
+    interpreter, flags = SCRIPT.read_text().splitlines()[0].lstrip("#!").split()
+    line = [interpreter, flags, lister, *words]
+    return set(subprocess.run(line, capture_output=True, text=True, check=True).stdout.split())
 
 
 # ---- the amalgamation -------------------------------------------------------------------------
@@ -218,3 +240,81 @@ def test_amalgamation_refuses_a_name_of_two_parts(tmp_path: Path) -> None:
     (tmp_path / "launch.py").write_text("parser_only = 2\n")
     with pytest.raises(ValueError, match=r"parser_only is from parser\.py, and from launch\.py"):
         amalgamation.amalgamation(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("statement", "complaint"),
+    [
+        ("from .parser import parse as parse_line", "as they are"),
+        ("from . import parser", "names of parts only"),
+        ("from .values import unsigned", "names of parts only"),
+        ("first, second = 1, 2", "one name at a time"),
+        ("if True:\n    found = 1", "by a condition"),
+        ("try:\n    import posix\nexcept ImportError:\n    posix = None", "cannot be merged"),
+        ("for each in (): pass", "cannot be merged"),
+    ],
+)
+def test_amalgamation_refuses_what_it_cannot_merge(
+    statement: str, complaint: str, tmp_path: Path
+) -> None:
+    for part in amalgamation.PARTS:
+        (tmp_path / f"{part}.py").write_text(f"{part}_only = 1\n")
+    (tmp_path / "command.py").write_text(f"{statement}\n")
+    with pytest.raises(ValueError, match=rf"command\.py, line 1: .*{complaint}"):
+        amalgamation.amalgamation(tmp_path)
+
+
+# ---- the first line -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["python3", "/usr/bin/env python3", "/pyth on", "/" + 100 * "x"])
+def test_an_interpreter_that_a_first_line_cannot_name_is_refused(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = pytest.importorskip("building.commands", reason="needs setuptools")
+    monkeypatch.setenv("PYUNSHARE_INTERPRETER", path)
+    with pytest.raises(SystemExit, match="absolute path without spaces"):
+        commands.named_interpreter()
+
+
+def test_the_interpreter_that_the_first_line_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = pytest.importorskip("building.commands", reason="needs setuptools")
+    for name in ("PYUNSHARE_INTERPRETER", "PIP_BUILD_TRACKER", "UV"):
+        monkeypatch.delenv(name, raising=False)
+    assert commands.named_interpreter() == ""
+    monkeypatch.setenv("UV", "/usr/bin/uv")
+    named = commands.named_interpreter()
+    assert os.path.samefile(named, os.path.realpath(sys.executable))
+    monkeypatch.setattr(sys, "base_exec_prefix", "/nonexistent")
+    assert commands.named_interpreter() == os.path.realpath(sys.executable)
+    monkeypatch.setattr(sys, "executable", "/a b/python3")
+    assert commands.named_interpreter() == ""
+    monkeypatch.setenv("PYUNSHARE_INTERPRETER", "/usr/bin/python3")
+    assert commands.named_interpreter() == "/usr/bin/python3"
+
+
+# ---- where it cannot be loaded ------------------------------------------------------------------
+
+
+def test_a_copy_of_the_script_tells_in_one_line_that_the_package_is_missing(tmp_path: Path) -> None:
+    copy = tmp_path / "bin" / "pyunshare"
+    copy.parent.mkdir()
+    copy.write_bytes(SCRIPT.read_bytes())
+    for _ in range(2):
+        interpreter = SCRIPT.read_text().splitlines()[0].lstrip("#!").split()
+        line = [*interpreter, copy, "-u", "true"]
+        shown = subprocess.run(line, capture_output=True, text=True, check=False)
+        assert shown.stderr == f"{copy}: cannot load pyunshare: No module named 'pyunshare'\n"
+        assert shown.returncode == 1
+        (tmp_path / "lib").touch(exist_ok=True)  # and next with a file where a directory should be
+
+
+def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
+    """What is loaded later would be looked for from the directory that --wd leads to."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    path = os.path.relpath(SCRIPT, gone)
+    line = f"cd {gone} && rmdir {gone} && exec {path} -u true"
+    shown = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert shown.stderr == f"{path}: cannot tell where this is\n"
+    assert shown.returncode == 1

@@ -11,6 +11,7 @@ import pytest
 
 from pyunshare.errors import SilentFailure
 from pyunshare.processes import Gate, Worker
+from pyunshare.syscalls import load_c_library
 
 
 @pytest.fixture(autouse=True)
@@ -76,16 +77,18 @@ def test_a_worker_whose_parent_died_before_the_files_were_bound(worker: Worker) 
 
 
 def test_a_worker_whose_parent_died_before_the_death_signal_was_armed(worker: Worker) -> None:
+    load_c_library()
     worker.begin(wait_for_parent=False)
     with pytest.raises(SilentFailure) as caught:
-        worker.check_parent()
+        worker.arm_death_signal(signal.SIGCONT)
     assert caught.value.status == 1
 
 
 def test_a_worker_whose_parent_lives(worker: Worker, gate: Gate) -> None:
+    load_c_library()
     parents_copy = os.dup(gate._write_end)
     worker.begin(wait_for_parent=False)
-    worker.check_parent()
+    worker.arm_death_signal(signal.SIGCONT)
     os.close(parents_copy)
     with pytest.raises(SilentFailure):
-        worker.check_parent()
+        worker.arm_death_signal(signal.SIGCONT)

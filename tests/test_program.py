@@ -17,9 +17,10 @@ from c_library import execve, execvp, shell_of_user
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pyunshare import program
+from pyunshare import login_shell as login_shells
 from pyunshare.errors import LaunchError
-from pyunshare.program import Environment, start_login_shell, start_program
+from pyunshare.login_shell import start_login_shell
+from pyunshare.program import DEFAULT_PATH, Environment, start_program
 
 NOBODY = 65534  # root may read and search everything, so that nothing would be refused to it
 FAULT_OF_THE_TEST = 125  # a status that no program of these tests ends with
@@ -224,7 +225,7 @@ def test_empty_element_is_the_working_directory(search_path: str, places: Path) 
 
 
 def test_default_path() -> None:
-    assert os.confstr("CS_PATH") == program.DEFAULT_PATH
+    assert os.confstr("CS_PATH") == DEFAULT_PATH
 
 
 def test_the_chosen_path_is_searched(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,7 +290,7 @@ def passwd(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
             raise OSError(ENOENT, path)
         return texts[path]
 
-    monkeypatch.setattr(program, "read_file", read_file)
+    monkeypatch.setattr(login_shells, "read_file", read_file)
     monkeypatch.setattr("posix.getuid", lambda: 1000)
     monkeypatch.delenv("SHELL", raising=False)
     monkeypatch.setenv("HOME", "/no/profile/to/read")
@@ -353,8 +354,8 @@ def test_passwd_file(lines: list[str]) -> None:
     text = "".join(f"{line}\n" for line in lines)
     for read in (text, text.rstrip("\n")):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(program, "read_file", lambda _, read=read: read)
-            assert program._shell_of_user(1000) == shell_of_user(1000, text)
+            patch.setattr(login_shells, "read_file", lambda _, read=read: read)
+            assert login_shells._shell_of_user(1000) == shell_of_user(1000, text)
 
 
 @pytest.mark.parametrize(
@@ -365,11 +366,16 @@ def test_passwd_file(lines: list[str]) -> None:
         "user:x:1000:::/:/shell",  # no entry: there is no group
         "user:x:1000:x::/:/shell",
         "user:x:1000:1000::/home\nuser:x:1000:1000::/:/shell",  # the first has no shell
+        # What a user may write into an own entry does not end the line.
+        *(
+            f"a:x:1:1:{end}user:x:1000:1000::/:/no:/:/bin/a\nuser:x:1000:1000::/:/shell"
+            for end in "\f\v\r\x1c\x85\u2028"
+        ),
     ],
 )
 def test_odd_entry(line: str, passwd: Passwd) -> None:
     passwd["/etc/passwd"] = line
-    assert (program._shell_of_user(1000) or "") == (shell_of_user(1000, line + "\n") or "")
+    assert (login_shells._shell_of_user(1000) or "") == (shell_of_user(1000, line + "\n") or "")
 
 
 def test_shell_that_was_not_chosen(passwd: Passwd, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -428,7 +434,8 @@ def test_chosen_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 SHOW_ENVIRONMENT = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from pyunshare.program import Environment, undo_locale_coercion
+from pyunshare.locale_coercion import undo_locale_coercion
+from pyunshare.program import Environment
 if sys.argv[2] == "undo":
     undo_locale_coercion()
 Environment().execute("/bin/cat", ["cat", "/proc/self/environ"])

@@ -1,0 +1,175 @@
+"""The completions for bash, zsh and fish: ``python3 -m building.completions`` writes them anew.
+
+Each is made of a template in shells/ and the table of options. The word that the table has for a
+value, such as "directory", tells what completes it. (shtab makes such files of an argparse parser,
+but none for fish, and no ``[=value]``, and does not know that options end where the program is.)
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pyunshare.actions import PROPAGATION
+from pyunshare.options import OPTIONS, Option
+from pyunshare.values import signal_numbers
+
+TEMPLATES = Path(__file__).parent / "shells"
+DIRECTORY = Path(__file__).parent.parent / "completions"
+FILES = {"bash": "pyunshare.bash", "zsh": "_pyunshare", "fish": "pyunshare.fish"}
+
+ALIASES = ("CLD", "IOT", "POLL")  # second names of CHLD, ABRT and IO
+
+# Values that are words to type as they are
+WORDS = {
+    "mode": tuple(PROPAGATION),
+    "range": ("auto", "subids", "all"),
+    **{
+        option.value: tuple(option.value.split("|"))
+        for option in OPTIONS
+        if option.value and "|" in option.value
+    },
+}
+
+# What else there is to complete, in zsh and fish; for bash see the template. With a space before
+# it, an action of zsh's gets no arguments but its own.
+ZSH_ACTIONS = {
+    "directory": "_directories",
+    "file": "_files",
+    "gid": " _pyunshare_ids group gid",
+    "group": "_groups",
+    "names": '_sequence _parameters -g "*export*"',
+    "seconds": " ",
+    "signal": "_signals -s",
+    "string": " ",
+    "uid": " _pyunshare_ids passwd uid",
+    "uid:gid": "_pyunshare_owner",
+    "user": "_users",
+}
+FISH_ACTIONS = {
+    "directory": "(__fish_complete_directories (__pyunshare_value))",
+    "file": None,
+    "gid": "(__pyunshare_ids group)",
+    "group": "(__fish_complete_groups)",
+    "names": "(__pyunshare_names)",
+    "seconds": "",
+    "signal": "(__pyunshare_signals)",
+    "string": "",
+    "uid": "(__pyunshare_ids passwd)",
+    "uid:gid": "(__pyunshare_owner)",
+    "user": "(__fish_complete_users)",
+}
+
+
+def main() -> None:
+    """Write the files."""
+    for shell, name in FILES.items():
+        (DIRECTORY / name).write_text(completion(shell), encoding="utf-8")
+
+
+def completion(shell: str) -> str:
+    """Return the completion for one of the shells in FILES."""
+    text = (TEMPLATES / shell).read_text(encoding="utf-8")
+    replacements = {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell]()
+    for mark, replacement in replacements.items():
+        text = text.replace(f"@{mark}@", replacement)
+    return text
+
+
+def kind(option: Option) -> str:
+    """Return the word that stands for an option's value, "" if it has none."""
+    return (option.value or "").lstrip("=")
+
+
+def signals() -> "list[str]":
+    """Return the names of the signals in the order of their numbers."""
+    numbers = signal_numbers()
+    return sorted(numbers.keys() - set(ALIASES), key=lambda name: numbers[name])
+
+
+def _bash() -> "dict[str, str]":
+    return {
+        "SIGNALS": " ".join(signals()),
+        "WORDS": "\n".join(
+            f"        '{kind}') words=\"{' '.join(words)}\" ;;" for kind, words in WORDS.items()
+        ),
+        "VALUES": "\n".join(
+            f"        ['{name}']='{kind(option)}'"
+            for option in OPTIONS
+            if option.value
+            for name in _bash_names(option)
+        ),
+        "OPTIONS": " ".join(f"--{option.name}" for option in OPTIONS),
+    }
+
+
+def _bash_names(option: Option) -> "Iterator[str]":
+    """Yield what a value follows: the names where the next word is one, ``--name=`` elsewhere."""
+    yield f"--{option.name}" if option.requires_value else f"--{option.name}="
+    if option.requires_value and option.letter:
+        yield f"-{option.letter}"
+
+
+def _zsh() -> "dict[str, str]":
+    return {
+        "OPTIONS": "\n".join(f"  {line} \\" for option in OPTIONS for line in _zsh_specs(option))
+    }
+
+
+def _zsh_specs(option: Option) -> "Iterator[str]":
+    """Yield the specifications of an option for _arguments."""
+    long, short = f"--{option.name}", f"-{option.letter}" if option.letter else ""
+    names = " ".join(name for name in (short, long) if name)
+    before = "(- *)" if option.name in ("help", "version") else f"({names})"
+    if "may be repeated" in option.help:
+        before = "*"
+    explanation = f"[{_zsh_quoted(option.help, '[]')}]"
+    value = ""
+    if option.value:
+        words = WORDS.get(kind(option))
+        action = f"({' '.join(words)})" if words else ZSH_ACTIONS[kind(option)]
+        colons = ":" if option.requires_value else "::"
+        value = f"{colons}{_zsh_quoted(kind(option), ':')}:{_zsh_quoted(action)}"
+    if short:
+        letter_value = value if option.requires_value else ""
+        letter_sign = "+" if option.requires_value else ""
+        yield f"'{before}{short}{letter_sign}{explanation}{letter_value}'"
+    sign = "" if not option.value else "=" if option.requires_value else "=-"
+    yield f"'{before}{long}{sign}{explanation}{value}'"
+
+
+def _zsh_quoted(text: str, special: str = "") -> str:
+    for character in special:
+        text = text.replace(character, f"\\{character}")
+    return text.replace("'", "'\\''")
+
+
+def _fish() -> "dict[str, str]":
+    with_value = [option for option in OPTIONS if option.requires_value]
+    return {
+        "SIGNALS": "{" + ",".join(signals()) + "}",
+        "LETTERS": "".join(option.letter for option in with_value),
+        "LONG": " ".join(f"--{option.name}" for option in OPTIONS),
+        "LONG_WITH_VALUE": " ".join(f"--{option.name}" for option in with_value),
+        "OPTIONS": "\n".join(_fish_line(option) for option in OPTIONS),
+    }
+
+
+def _fish_line(option: Option) -> str:
+    words = ["complete", "-c", "pyunshare", "-n", "__pyunshare_in_options"]
+    if option.letter:
+        words += ["-s", option.letter]
+    words += ["-l", option.name, "-d", _fish_quoted(option.help)]
+    if option.value:
+        described = kind(option) if kind(option).isalpha() else "value"
+        literal = " ".join(rf"{word}\t{described}" for word in WORDS.get(kind(option), ()))
+        action = literal or FISH_ACTIONS[kind(option)]
+        words += ["-r"] if option.requires_value else []
+        words += ["-F"] if action is None else ["-f", "-a", _fish_quoted(action)]
+    return " ".join(words)
+
+
+def _fish_quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+if __name__ == "__main__":
+    main()

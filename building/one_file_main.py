@@ -1,0 +1,36 @@
+"""The start of pyunshare.pyz, which building/one_file.py puts there as __main__.py.
+
+It is compiled at each launch, so it is short; and Pythons that are too old have to be able to
+read it, so its syntax is old.
+"""
+
+import sys
+
+if sys.version_info < (3, 9):  # noqa: UP036
+    sys.exit(
+        "%s: needs Python 3.9 or newer, and this is %d.%d: put another one before it, as in "  # noqa: UP031
+        "'python3.9 -ISXutf8 %s'" % ((sys.argv[0],) + sys.version_info[:2] + (sys.argv[0],))  # noqa: RUF005
+    )
+
+import _signal
+
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # so Ctrl-C ends this as it does a C program
+
+from _frozen_importlib import ModuleSpec
+from zipimport import ZipImportError, zipimporter
+
+# As in bin/pyunshare: the package is not imported but made, and what every launch needs run here.
+package = sys.modules["pyunshare"] = type(sys)("pyunshare")
+__spec__ = ModuleSpec("pyunshare.amalgamation", None)
+archive = sys.path.pop(0)  # all else is to come from Python's own library
+for place in ("%d.%d" % sys.version_info[:2], "source"):  # noqa: UP031
+    package.__path__ = ["%s/%s/pyunshare" % (archive, place)]  # noqa: UP031
+    try:
+        code = zipimporter(package.__path__[0]).get_code("amalgamation")
+    except ZipImportError:
+        continue
+    exec(code)
+    break
+
+main()  # noqa: F821

@@ -1,0 +1,179 @@
+"""A check-up: what this machine allows, tried for real, and what mends the rest.
+
+``python3 -m pyunshare.doctor [--json]`` launches ``true`` with each option, in child processes
+that leave nothing behind, as root and as an ordinary user. What fails is told with the hint that
+the command itself gives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import os
+import posix
+import pwd
+import shutil
+import signal
+import sys
+from typing import Callable, NoReturn
+
+# Most are for the launches to find loaded: as another user, a child may not reach their files.
+from . import (  # noqa: F401
+    accounts,
+    actions,
+    advice,
+    binfmt,
+    capabilities,
+    credentials,
+    experiments,
+    helpers,
+    hints,
+    idmaps,
+    language,
+    locale_coercion,
+    processes,
+    values,
+)
+from .causes import NAMESPACES, Machine, Namespace
+from .command import main
+from .errors import STANDARD_ERROR
+from .findings import NAME, Finding, Outcome, Report, Trial, as_data, as_text
+from .help import STANDARD_OUTPUT
+from .options import OPTIONS
+from .syscalls import load_c_library, write_all
+
+PATIENCE = 20  # seconds for a launch
+NOBODY = 65534
+PR_SET_DUMPABLE = 4  # <linux/prctl.h>
+
+
+def _attempted(options: list[str], become: Callable[[], None]) -> Outcome:
+    """Launch ``true`` in a child process."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - its end is not seen, see measured.py
+        _be_launch(options, become, writing)
+    os.close(writing)
+    with open(reading, errors="replace") as output:
+        lines = output.read().splitlines()
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return _outcome(status, lines)
+
+
+def _be_launch(
+    options: list[str], become: Callable[[], None], output: int
+) -> NoReturn:  # pragma: no cover - as above
+    """Be the command, with no input, and all that it says in ``output``."""
+    try:
+        null = os.open(os.devnull, os.O_RDONLY)
+        for descriptor, source in enumerate((null, output, output)):
+            os.dup2(source, descriptor)
+        signal.alarm(PATIENCE)
+        become()
+        posix.environ[b"PYUNSHARE_HINTS"] = b"always"
+        sys.argv = [NAME, *options, shutil.which("true") or "/bin/true"]
+        main(NAME)
+    except BaseException as error:
+        os.write(STANDARD_ERROR, f"{NAME}: {error}\n".encode(errors="replace"))
+    finally:
+        os._exit(1)
+
+
+def _outcome(status: int, lines: list[str]) -> Outcome:
+    hinted = [line.partition(": hint: ")[2] for line in lines if ": hint: " in line]
+    said = [line.partition(": ")[2] for line in lines if ": hint: " not in line]
+    if status == -signal.SIGALRM:
+        said.append(f"did not end in {PATIENCE} seconds")
+    elif status < 0:
+        said.append(f"killed by {signal.Signals(-status).name}")
+    commands = hinted[1].partition("type: ")[2].split(advice.OR) if len(hinted) > 1 else []
+    return Outcome(status == 0, "; ".join(said), hinted[0] if hinted else "", commands)
+
+
+def _becoming(user: pwd.struct_passwd) -> Callable[[], None]:
+    """Return what makes a child process run as a user."""
+
+    def become() -> None:  # pragma: no cover - in a child process, as above
+        if os.geteuid() != user.pw_uid:
+            os.initgroups(user.pw_name, user.pw_gid)
+            os.setgid(user.pw_gid)
+            os.setuid(user.pw_uid)
+            # Its own files in /proc would be root's otherwise: PR_SET_DUMPABLE(2const)
+            ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
+
+    return become
+
+
+def ordinary_user() -> pwd.struct_passwd:
+    """Return who is to be tried: who runs this, or who became root by sudo, or nobody."""
+    user = os.getuid()
+    if user == 0:
+        given = os.environ.get("SUDO_UID", "")
+        user = int(given) if given.isdigit() and int(given) else NOBODY
+    try:
+        return pwd.getpwuid(user)
+    except KeyError:
+        return pwd.struct_passwd((str(user), "", user, user, "", "/", ""))
+
+
+def check(machine: Machine | None = None) -> Report:
+    """Try everything, and return what was found."""
+    machine = machine or Machine()
+    user = ordinary_user()
+    load_c_library()
+    become = _becoming(user)
+    can_become = experiments.outcome(become) == 0  # in a user namespace there may be no other user
+
+    def tried(trial: Trial) -> Finding:
+        as_root = _attempted(trial.options, lambda: None) if os.geteuid() == 0 else None
+        as_user = _attempted(trial.ordinary_options, become) if can_become else None
+        return Finding(trial, as_root, as_user)
+
+    return Report(
+        user,
+        machine,
+        [tried(_namespace_trial(namespace, machine)) for namespace in NAMESPACES],
+        [tried(trial) for trial in _option_trials(machine, user)],
+    )
+
+
+def _namespace_trial(namespace: Namespace, machine: Machine) -> Trial:
+    option = next(option for option in OPTIONS if option.name == namespace.option)
+    words = [f"--{option.name}"]
+    is_known = machine.has_namespace(namespace) is not False
+    return Trial(f"-{option.letter} --{option.name}", words, ["-r", *words], is_known)
+
+
+def _option_trials(machine: Machine, user: pwd.struct_passwd) -> list[Trial]:
+    has_ids = all(machine.blocks_of(kind, user.pw_uid) for kind in ("uid", "gid"))
+    map_root = ["-r"]
+    own_proc = ["-pf", "--mount-proc"]
+    return [
+        Trial("-r", map_root, map_root),
+        Trial("-pf --mount-proc", own_proc, ["-r", *own_proc]),
+        Trial("--map-auto", ["--map-auto"], ["--map-auto"], has_ids),
+        Trial("--mount-binfmt", ["-rpf", "--mount-binfmt"], ["-rpf", "--mount-binfmt"], False),
+    ]
+
+
+def run(words: list[str] | None = None) -> int:
+    """Print the check-up; return 0 if all works that could be expected, else 1."""
+    parser = argparse.ArgumentParser(
+        prog="python3 -m pyunshare.doctor",
+        description="Try what this machine allows, and say what mends the rest.",
+    )
+    parser.add_argument("--json", action="store_true", help="print the findings for programs")
+    wishes = parser.parse_args(words)
+    report = check()
+    text = json.dumps(as_data(report), indent=2) + "\n" if wishes.json else as_text(report)
+    try:
+        write_all(STANDARD_OUTPUT, text.encode(errors="replace"))
+    except OSError as error:
+        parser.exit(1, f"{parser.prog}: write error: {error.strerror}\n")
+    return 1 if report.missing else 0
+
+
+if __name__ == "__main__":  # pragma: no cover - another process than that of the tests
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is no traceback
+    sys.exit(run())

@@ -1,0 +1,319 @@
+"""Hints about namespaces: each is given for a cause that is set up for real.
+
+Where a hint has a command to type, it is typed where that can be: then the launch has to work.
+"""
+
+from __future__ import annotations
+
+import shlex
+from errno import EINVAL, EPERM
+from pathlib import Path
+
+import pytest
+import support
+from faults import Fault, run_with_fault
+from hinting import ALWAYS, USERS, Told, inside, own, tell, works
+from machine import needs
+from support import (
+    NAME,
+    ROOT,
+    WITHOUT_SUBORDINATE_IDS,
+    User,
+    command,
+)
+
+from pyunshare.causes import NAMESPACES
+
+pytestmark = needs("root", "compiler", "user namespaces")
+
+
+# ---- not root ------------------------------------------------------------------------------------
+
+
+@USERS
+@pytest.mark.parametrize(
+    ("words", "typed"),
+    [
+        (["-m", "true"], ["pyunshare -r -m true", "pyunshare -m true"]),
+        (["-n", "sh", "-c", "true; true"], ["pyunshare -r -n sh -c 'true; true'", None]),
+        (["-u", "--", "echo", "it's"], ["""pyunshare -r -u -- echo 'it'"'"'s'""", None]),
+        (["-R", "/", "true"], ["pyunshare -r -R / true", None]),
+        (["--mount-proc", "true"], ["pyunshare -rpf --mount-proc true", None]),
+        (["-p", "--mount-proc", "true"], ["pyunshare -rf -p --mount-proc true", None]),
+    ],
+    ids=str,
+)
+def test_an_ordinary_user_is_told_of_a_user_namespace_or_root(
+    user: User, words: list[str], typed: list[str | None]
+) -> None:
+    told = tell(*words, user=user)
+    assert told.cause == "only root may do this, or you in a user namespace of your own"
+    assert [b or a for a, b in zip(told.typed, typed)] == told.typed
+    assert told.typed[0] == typed[0]
+    assert told.typed[1] == "pyunshare " + shlex.join(words)
+    works(told, user)
+
+
+def test_words_that_cannot_be_typed_are_not_told() -> None:
+    for word in (b"\xff", b"a\nb", b"\x1b[2J"):
+        told = tell("-m", "echo", word, user=WITHOUT_SUBORDINATE_IDS)
+        assert told.cause.startswith("only root may do this")
+        assert told.commands == []
+
+
+@pytest.mark.parametrize(
+    "words", [["-S", "0", "true"], ["-G", "5", "true"], ["-m", "-S", "7", "id"]]
+)
+def test_who_asks_for_another_user_is_told_of_root_only(words: list[str]) -> None:
+    told = tell(*words, user=WITHOUT_SUBORDINATE_IDS)
+    assert told.cause == "only root may do this"
+    assert told.typed == ["pyunshare " + " ".join(words)]
+
+
+def test_a_root_without_the_capability() -> None:
+    told = tell("-m", "true", conditions=["bounding=21"])
+    assert told.cause == "this root has no CAP_SYS_ADMIN, as in a container"
+    assert told.typed == ["pyunshare -r -m true"]
+    works(told, ROOT, ["bounding=21"])
+
+
+# ---- user namespaces forbidden -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES, ids=lambda namespace: namespace.kind)
+@pytest.mark.parametrize("user", [ROOT, WITHOUT_SUBORDINATE_IDS], ids=["root", "ordinary"])
+def test_a_limit_of_zero(namespace: object, user: User) -> None:
+    assert isinstance(namespace, type(NAMESPACES[0]))
+    path = f"/proc/sys/user/{namespace.limit_name.partition('.')[2]}"
+    if not Path(path).exists():
+        pytest.skip(f"this kernel has no {path}")
+    options = [f"--{namespace.option}", "true"]
+    told = inside(["-r"], f"echo 0 >{path}", options, user)
+    assert told.messages == [f"{NAME}: unshare failed: No space left on device"]
+    assert told.cause.startswith(f"{namespace.limit_name} is 0: ")
+    setting, _, value = told.typed[0].partition("=")
+    assert setting == f"sysctl -w {namespace.limit_name}"
+    mended = f'echo 0 >{path}; echo {value} >{path}; exec "$@"'
+    program = command(user)
+    line = ["/bin/sh", "-c", mended, "sh", program.file, *program.arguments, *options]
+    result = support.pyunshare("-r", *line, user=user)
+    assert result.status == 0, result
+
+
+def test_a_limit_that_is_reached_in_a_nested_namespace_is_not_guessed_at() -> None:
+    told = inside(["-r"], "echo 1 >/proc/sys/user/max_user_namespaces", ["-r", *own("-U")], ROOT)
+    assert told.messages == [f"{NAME}: unshare failed: No space left on device"]
+    assert "nested too deep" in told.cause
+
+
+def test_user_namespaces_nested_too_deep() -> None:
+    line = ["-r"]
+    for _ in range(33):
+        line = [*line, *own("-r")[:-1]]
+    told = tell(*line, "true")
+    assert told.messages == [f"{NAME}: unshare failed: No space left on device"]
+    assert told.cause.startswith("this user namespace is nested too deep: ")
+    assert told.commands == []
+
+
+def test_pid_namespaces_nested_too_deep() -> None:
+    line = ["-pf"]
+    for _ in range(32):
+        line = [*line, *own("-pf")[:-1]]
+    told = tell(*line, "true")
+    assert told.messages[0] == f"{NAME}: unshare failed: No space left on device"
+    assert told.cause == "PID namespaces can be nested 33 deep, and this is the last one"
+
+
+@pytest.mark.parametrize("flags", ["0", "0x10000000"])
+@pytest.mark.parametrize("user", [ROOT, WITHOUT_SUBORDINATE_IDS], ids=["root", "ordinary"])
+def test_a_seccomp_filter(flags: str, user: User) -> None:
+    told = tell("-r", "-n", "true", user=user, conditions=[f"refuse={EPERM}:{flags}"])
+    assert told.messages == [f"{NAME}: unshare failed: Operation not permitted"]
+    assert told.cause == "a seccomp filter, set by what started this process, refuses unshare(2)"
+
+
+def test_a_filter_of_other_flags_is_not_blamed() -> None:
+    conditions = [f"refuse={EPERM}:0x40000000"]
+    told = tell("-m", "true", user=WITHOUT_SUBORDINATE_IDS, conditions=conditions)
+    assert told.cause.startswith("only root may do this")
+
+
+@pytest.mark.parametrize("with_proc", [False, True])
+def test_inside_a_chroot(with_proc: bool) -> None:
+    root = support.new_directory()
+    conditions = ["mounts", f"bind=/:{root}", *([f"bind=/proc:{root}/proc"] * with_proc)]
+    told = tell("-r", "true", conditions=[*conditions, f"chroot={root}"])
+    assert told.messages == [f"{NAME}: unshare failed: Operation not permitted"]
+    assert told.cause.startswith("the kernel makes no user namespace inside a chroot; ")
+    assert told.typed == ["pyunshare --root DIRECTORY -r true"]
+
+
+def python_root() -> Path:
+    """A directory with all of this machine's programs in it that is no mount point itself."""
+    directory = support.new_directory()
+    for name in ("bin", "lib", "lib64", "usr", "etc", "tmp", "root", "opt", "dev", "proc"):
+        if Path(f"/{name}").exists():
+            (directory / name).mkdir()
+    return directory
+
+
+def test_propagation_inside_a_chroot() -> None:
+    root = python_root()
+    conditions = ["mounts"]
+    conditions += [f"bind=/{path.name}:{path}" for path in sorted(root.iterdir())]
+    conditions.append(f"chroot={root}")
+    told = tell("-m", "true", conditions=conditions)
+    message = "cannot change root filesystem propagation: Invalid argument"
+    assert told.messages == [f"{NAME}: {message}"]
+    assert told.cause.startswith("this is inside a chroot, ")
+    assert told.typed == ["pyunshare --propagation=unchanged -m true"]
+    works(told, ROOT, conditions)
+
+
+def switches(**values: int | str) -> list[str]:
+    """Conditions that put a made-up directory in the place of /proc/sys/kernel."""
+    directory = support.new_directory()
+    directory.chmod(0o755)
+    for name, value in {"threads-max": 1000, **values}.items():
+        (directory / name).write_text(f"{value}\n")
+    return ["mounts", f"bind={directory}:/proc/sys/kernel"]
+
+
+FIRST_UNSHARE = Fault("unshare", "error=EPERM", "1")
+
+
+@needs("strace")
+@pytest.mark.parametrize(
+    ("switch", "value", "better"),
+    [
+        ("unprivileged_userns_clone", 0, 1),
+        ("apparmor_restrict_unprivileged_userns", 1, 0),
+    ],
+)
+@USERS
+def test_a_switch_that_forbids_user_namespaces(
+    switch: str, value: int, better: int, user: User
+) -> None:
+    def run(value: int) -> Told:
+        # strace's filter is none of unshare(2): it does nothing to the probe for one
+        traced = run_with_fault(
+            command(user),
+            ["-r", "true"],
+            FIRST_UNSHARE,
+            user=user,
+            conditions=switches(**{switch: value}),
+            environment=ALWAYS,
+        )
+        assert traced.struck
+        return Told(traced.result)
+
+    told = run(value)
+    assert told.messages == [f"{NAME}: unshare failed: Operation not permitted"]
+    assert told.cause.startswith(f"kernel.{switch} is {value}: ")
+    assert told.typed == [f"sysctl -w kernel.{switch}={better}"]
+    assert run(better).cause == ""
+
+
+@needs("strace")
+@pytest.mark.parametrize(
+    ("fault", "words", "message"),
+    [
+        (
+            Fault("write", "error=EPERM", "1", "/proc/self/uid_map"),
+            ["-r", "true"],
+            "write failed /proc/self/uid_map",
+        ),
+        (
+            Fault("mount", "error=EACCES", "1"),
+            ["-U", "-m", "true"],
+            "cannot change root filesystem propagation",
+        ),
+        (
+            Fault("mount", "error=EACCES", "2"),
+            ["-r", "-pf", "--mount-proc", "true"],
+            "mount /proc failed",
+        ),
+    ],
+    ids=str,
+)
+def test_apparmor_gives_a_user_namespace_without_power(
+    fault: Fault, words: list[str], message: str
+) -> None:
+    def run(value: int) -> Told:
+        traced = run_with_fault(
+            command(WITHOUT_SUBORDINATE_IDS),
+            words,
+            fault,
+            user=WITHOUT_SUBORDINATE_IDS,
+            conditions=switches(apparmor_restrict_unprivileged_userns=value),
+            environment=ALWAYS,
+        )
+        told = Told(traced.result)
+        assert told.messages[0].startswith(f"{NAME}: {message}: "), traced
+        return told
+
+    told = run(1)
+    assert told.cause.startswith("kernel.apparmor_restrict_unprivileged_userns is 1: ")
+    assert told.typed == ["sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"]
+    assert run(0).cause == ""
+
+
+def old_kernel(release: str, lacking: str) -> list[str]:
+    """Conditions under which the kernel looks as if it had no such namespace."""
+    directory = support.new_directory()
+    directory.chmod(0o755)
+    for namespace in NAMESPACES:
+        if namespace.kind != lacking:
+            (directory / namespace.kind).touch()
+    return [*switches(osrelease=release), f"bind={directory}:/proc/self/ns"]
+
+
+@pytest.mark.parametrize(
+    ("release", "kind", "words", "cause", "typed"),
+    [
+        (
+            "4.18.0-553.el8",
+            "time",
+            ["-rTn", "--boottime", "5", "true"],
+            "--time needs Linux 5.6, and this is 4.18.0-553.el8; leave --time out",
+            "pyunshare -rn true",
+        ),
+        (
+            "4.4.0",
+            "cgroup",
+            ["--cgroup", "-r", "true"],
+            "--cgroup needs Linux 4.6, and this is 4.4.0; leave --cgroup out",
+            "pyunshare -r true",
+        ),
+        (
+            "6.12.1-custom",
+            "net",
+            ["-rin", "true"],
+            "this kernel, 6.12.1-custom, is built without CONFIG_NET_NS; leave --net out",
+            "pyunshare -ri true",
+        ),
+    ],
+)
+def test_a_kernel_without_a_namespace(
+    release: str, kind: str, words: list[str], cause: str, typed: str
+) -> None:
+    flag = next(namespace.flag for namespace in NAMESPACES if namespace.kind == kind)
+    conditions = [*old_kernel(release, kind), f"refuse={EINVAL}:{flag}"]
+    told = tell(*words, conditions=conditions)
+    assert told.messages == [f"{NAME}: unshare failed: Invalid argument"]
+    assert told.cause == cause
+    assert told.typed == [typed]
+    works(told, ROOT, conditions)
+
+
+def test_a_second_pid_namespace_without_a_child_in_the_first() -> None:
+    told = tell("-p", *own("-p"))
+    assert told.messages[-1] == f"{NAME}: unshare failed: Invalid argument"
+    assert "add --fork to the unshare that started this one" in told.cause
+
+
+def test_a_user_who_is_not_mapped() -> None:
+    told = inside(["-U"], "true", ["-U", "true"], WITHOUT_SUBORDINATE_IDS)
+    assert told.messages == [f"{NAME}: unshare failed: Operation not permitted"]
+    assert "is not mapped in the user namespace that you are in" in told.cause

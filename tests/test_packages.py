@@ -1,0 +1,481 @@
+"""What is built of pyunshare: complete, the same every time, and in working order.
+
+The Debian package has a root of its own to be tried in: packaging/debian_package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import support
+from machine import needs
+from support import CHECKOUT, WITHOUT_SUBORDINATE_IDS
+
+from building import amalgamation
+
+PACKAGING = CHECKOUT / "packaging"
+RELEASE = PACKAGING / "release.py"
+MADE_HERE = (".git", "build", "dist", "*.egg-info", ".?*_cache", ".tox", ".venv", ".hypothesis")
+MADE_HERE += ("__pycache__", ".coverage*")
+EPOCH = "1700000000"
+INSTALLED_DATA = {
+    "share/bash-completion/completions/pyunshare",
+    "share/fish/vendor_completions.d/pyunshare.fish",
+    "share/man/man1/pyunshare.1",
+    "share/zsh/site-functions/_pyunshare",
+}
+
+
+def release_module() -> ModuleType:
+    """packaging/release.py as a module."""
+    specification = importlib.util.spec_from_file_location("release", RELEASE)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def copy_of_checkout(umask: int = 0o022) -> Path:
+    """The source as a clone under this umask has it, without git and what was built in it."""
+    copy = support.new_directory() / "clone"
+    shutil.copytree(CHECKOUT, copy, ignore=shutil.ignore_patterns(*MADE_HERE))
+    for path in [copy, *copy.rglob("*")]:
+        is_executable = path.is_dir() or path.stat().st_mode & 0o100
+        path.chmod((0o777 if is_executable else 0o666) & ~umask)
+    return copy
+
+
+def environment(**more: str) -> dict[str, str]:
+    """An environment without what the tests' own installer has set, and without git."""
+    return {
+        **support.ENVIRONMENT,
+        "PATH": programs_without_git(),
+        "SOURCE_DATE_EPOCH": EPOCH,
+        **more,
+    }
+
+
+def programs_without_git() -> str:
+    """A PATH with the few programs that building needs."""
+    directory = support.new_directory()
+    for name in ("sh", "env", "tar"):
+        found = shutil.which(name, path=support.STANDARD_PATH)
+        assert found is not None
+        (directory / name).symlink_to(found)
+    return str(directory)
+
+
+def build(source: Path, *options: str, umask: int = 0o022, **variables: str) -> Path:
+    """Build from a source, without network; return the directory of what was built."""
+    output = support.new_directory()
+    line = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        "--outdir",
+        str(output),
+        *options,
+        str(source),
+    ]
+    before = os.umask(umask)
+    try:
+        subprocess.run(line, env=environment(**variables), check=True, stdout=subprocess.DEVNULL)
+    finally:
+        os.umask(before)
+    return output
+
+
+def hashes(directory: Path) -> dict[str, str]:
+    """What identifies each file of a directory."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in directory.iterdir()
+    }
+
+
+@pytest.fixture(scope="module")
+def dist() -> Path:
+    """The sdist, and the wheel that is made from it."""
+    return build(copy_of_checkout())
+
+
+def the_sdist(dist: Path) -> Path:
+    """The one sdist."""
+    (path,) = dist.glob("*.tar.gz")
+    return path
+
+
+def the_wheel(dist: Path) -> Path:
+    """The one wheel."""
+    (path,) = dist.glob("*.whl")
+    return path
+
+
+def unpacked(sdist: Path) -> Path:
+    """The directory that an sdist unpacks to."""
+    directory = support.new_directory()
+    subprocess.run(["tar", "-xf", str(sdist), "-C", str(directory)], check=True)
+    (source,) = directory.iterdir()
+    return source
+
+
+# ---- versions -----------------------------------------------------------------------------------
+
+
+def test_versions_are_all_the_same() -> None:
+    release_module().the_version(CHECKOUT)
+
+
+@pytest.mark.parametrize(
+    "file", ["packaging/debian/changelog", "packaging/rpm/pyunshare.spec", "man/pyunshare.1"]
+)
+def test_a_version_that_differs_is_named(file: str) -> None:
+    release = release_module()
+    source = copy_of_checkout()
+    version = release.the_version(source)
+    text = (source / file).read_text()
+    assert version in text
+    (source / file).write_text(text.replace(version, "7.7.7"))
+    message = f"the version is {version}, and in {file} it is 7.7.7"
+    with pytest.raises(release.ReleaseError, match=re.escape(message)):
+        release.the_version(source)
+
+
+# ---- sdist and wheel ----------------------------------------------------------------------------
+
+
+@pytest.mark.thorough
+@needs("build", "setuptools")
+def test_the_sdist_has_every_file(dist: Path) -> None:
+    with tarfile.open(the_sdist(dist)) as archive:
+        packed = {member.name.partition("/")[2] for member in archive if member.isfile()}
+    copy = copy_of_checkout()
+    here = {str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()}
+    added = {name for name in packed if ".egg-info/" in name} | {"PKG-INFO"}
+    assert packed - added == here
+
+
+@pytest.mark.thorough
+@needs("build", "setuptools")
+def test_the_wheel_has_every_file(dist: Path) -> None:
+    with zipfile.ZipFile(the_wheel(dist)) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+        assert archive.testzip() is None
+        for entry in archive.infolist():
+            mode = entry.external_attr >> 16
+            assert mode & 0o555 == (0o555 if "/scripts/" in entry.filename else 0o444), entry
+    data = the_wheel(dist).name.partition("-py3")[0] + ".data"
+    modules = {f"pyunshare/{path.name}" for path in (CHECKOUT / "pyunshare").glob("*.py*")}
+    assert names == {
+        *modules,
+        f"pyunshare/{amalgamation.NAME}.py",
+        "pyunshare/py.typed",
+        f"{data}/scripts/pyunshare",
+        *(f"{data}/data/{name}" for name in INSTALLED_DATA),
+    }
+
+
+@pytest.mark.thorough
+@needs("build", "setuptools")
+@pytest.mark.parametrize(
+    ("umask", "variables"),
+    [(0o022, {"TZ": "Asia/Tokyo", "LC_ALL": "C"}), (0o077, {}), (0o002, {"PYTHONHASHSEED": "7"})],
+    ids=str,
+)
+def test_built_twice_the_same(dist: Path, umask: int, variables: Mapping[str, str]) -> None:
+    again = build(copy_of_checkout(umask), umask=umask, **variables)
+    assert hashes(again) == hashes(dist)
+
+
+@pytest.mark.thorough
+@needs("build", "setuptools")
+def test_built_from_the_sdist_the_same(dist: Path) -> None:
+    assert hashes(build(unpacked(the_sdist(dist)))) == hashes(dist)
+
+
+@pytest.mark.thorough
+@needs("build", "setuptools")
+def test_built_in_a_clone_with_git_the_same(dist: Path) -> None:
+    copy = copy_of_checkout()
+    if shutil.which("git") is None or not (CHECKOUT / ".git").exists():
+        pytest.skip("there is no git here, or no clone")
+    subprocess.run(["git", "init", "-q", str(copy)], check=True)
+    assert hashes(build(copy, PATH=os.environ["PATH"])) == hashes(dist)
+
+
+@pytest.mark.thorough
+@needs("twine", "check-wheel-contents", "build", "setuptools")
+def test_what_twine_and_check_wheel_contents_say(dist: Path) -> None:
+    files = [str(the_sdist(dist)), str(the_wheel(dist))]
+    subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *files], check=True)
+    subprocess.run([sys.executable, "-m", "check_wheel_contents", files[1]], check=True)
+
+
+@pytest.mark.thorough
+@needs("root", "build", "setuptools")
+def test_an_ordinary_user_builds_the_same(dist: Path) -> None:
+    """By the system's Python, for that of the tests may be in a place that only root can enter."""
+    python = "/usr/bin/python3"
+    if not os.access(python, os.X_OK):
+        pytest.skip("there is no /usr/bin/python3 here")
+    installed = Path(sysconfig.get_path("purelib"))
+    tools = support.new_directory() / "tools"
+    for name in ("build", "packaging", "pyproject_hooks", "setuptools", "_distutils_hack", "wheel"):
+        if (installed / name).exists():
+            shutil.copytree(installed / name, tools / name)
+    for metadata in installed.glob("*.dist-info"):
+        shutil.copytree(metadata, tools / metadata.name)
+    source = copy_of_checkout()
+    output = support.new_directory()
+    home = support.new_directory()
+    user = WITHOUT_SUBORDINATE_IDS
+    for path in [source, *source.rglob("*")]:
+        os.chown(path, user.uid, user.gid)
+    subprocess.run(
+        [python, "-m", "build", "--no-isolation", "--outdir", str(output), str(source)],
+        env=environment(PYTHONPATH=str(tools), HOME=str(home)),
+        cwd=home,
+        user=user.uid,
+        group=user.gid,
+        extra_groups=[],
+        umask=0o077,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    asked = [python, "-c", "import sys; print(sys.version_info[:2])"]
+    version = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+    if version == str(sys.version_info[:2]):  # else building/amalgamation.py may write otherwise
+        assert hashes(output) == hashes(dist)
+    assert sorted(hashes(output)) == sorted(hashes(dist))
+
+
+@pytest.mark.thorough
+@needs("build")
+def test_without_setuptools_what_is_missing_is_named() -> None:
+    line = [sys.executable, "-ISc"]
+    # -S leaves out all that is installed; build itself comes back by its path
+    statements = (
+        "import sys; sys.path.append(sys.argv.pop(1)); import build.__main__; "
+        "build.__main__.main(sys.argv[1:])"
+    )
+    tools = support.new_directory()
+    for name in ("build", "packaging", "pyproject_hooks"):
+        shutil.copytree(Path(sysconfig.get_path("purelib")) / name, tools / name)
+    shown = subprocess.run(
+        [*line, statements, str(tools), "--no-isolation", str(copy_of_checkout())],
+        env=environment(NO_COLOR="1"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.returncode == 1
+    assert "Traceback" not in shown.stderr
+    assert re.search(r"dependencies[^\n]*:\s+setuptools", shown.stderr)
+
+
+# ---- installed ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def offline() -> dict[str, str]:
+    """Settings by which installers find what they build with, and do not use the network."""
+    wheels = support.new_directory()
+    line = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(wheels), "--no-deps"]
+    if subprocess.run([*line, "setuptools>=70.1"], check=False).returncode != 0:
+        pytest.skip("there is no network to get setuptools from, which an installer needs")
+    home = support.new_directory()
+    return environment(
+        HOME=str(home),
+        PIP_FIND_LINKS=str(wheels),
+        PIP_NO_INDEX="1",
+        UV_FIND_LINKS=str(wheels),
+        UV_OFFLINE="1",
+        UV_PYTHON=sys.executable,
+        UV_CACHE_DIR=str(home / "cache"),
+        UV_TOOL_DIR=str(home / "tools"),
+        UV_TOOL_BIN_DIR=str(home / "bin"),
+        PIPX_HOME=str(home / "pipx"),
+        PIPX_BIN_DIR=str(home / "bin"),
+        PIPX_MAN_DIR=str(home / "man"),
+        PIPX_DEFAULT_PYTHON=sys.executable,
+        PATH=support.STANDARD_PATH,
+    )
+
+
+def install(installer: str, package: Path, variables: dict[str, str]) -> Path:
+    """Install a package into a clean environment; return the command."""
+    directory = support.new_directory()
+    binaries = directory / "bin"
+    variables = {**variables, "PIPX_BIN_DIR": str(binaries), "UV_TOOL_BIN_DIR": str(binaries)}
+    variables["PIPX_HOME"] = variables["UV_TOOL_DIR"] = str(directory / "environments")
+    if installer == "pip":
+        subprocess.run([sys.executable, "-m", "venv", str(directory)], check=True)
+        line = [str(binaries / "python"), "-m", "pip", "install"]
+    else:
+        line = [sys.executable, "-m", *installer.split(), "install"]
+    subprocess.run([*line, str(package)], env=variables, check=True, capture_output=True)
+    return binaries / "pyunshare"
+
+
+@pytest.mark.thorough
+@needs("build", "pipx", "setuptools", "user namespaces", "uv")
+@pytest.mark.parametrize("installer", ["pip", "pipx", "uv tool"])
+@pytest.mark.parametrize("package", [the_sdist, the_wheel], ids=["sdist", "wheel"])
+def test_installed_and_run(
+    dist: Path, offline: dict[str, str], installer: str, package: object
+) -> None:
+    assert callable(package)
+    command = install(installer, package(dist), offline)
+    shown = subprocess.run(
+        [str(command), "-r", "id", "-u"], env=support.ENVIRONMENT, capture_output=True, check=False
+    )
+    assert (shown.stdout, shown.stderr) == (b"0\n", b"")
+    first_line = command.read_text().splitlines()[0]
+    assert first_line.endswith(" -ISXutf8") == (package is the_sdist), first_line
+    prefix = command.resolve().parent.parent
+    assert [name for name in INSTALLED_DATA if not (prefix / name).is_file()] == []
+
+
+@pytest.mark.thorough
+@needs("setuptools")
+def test_an_editable_installation_runs_the_source(offline: dict[str, str]) -> None:
+    directory, source = support.new_directory(), copy_of_checkout()
+    subprocess.run([sys.executable, "-m", "venv", str(directory)], check=True)
+    line = [str(directory / "bin" / "python"), "-m", "pip", "install", "--editable", str(source)]
+    subprocess.run(line, env=offline, check=True, capture_output=True)
+    changed = source / "pyunshare" / "version.py"
+    changed.write_text(changed.read_text() + "__version__ = '7.7.7'\n")
+    shown = subprocess.run(
+        [str(directory / "bin" / "pyunshare"), "--version"],
+        env=support.ENVIRONMENT,
+        capture_output=True,
+        check=True,
+    )
+    assert shown.stdout.startswith(b"pyunshare from pyunshare 7.7.7")
+    assert (directory / "bin" / "pyunshare").read_text().splitlines()[0].endswith(" -ISXutf8")
+
+
+# ---- RPM ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.thorough
+@needs("build", "rpm2cpio", "rpmbuild", "setuptools")
+def test_rpm_packages(dist: Path) -> None:
+    """The script compares, and looks at modes and the list of files; and so for everybody."""
+    built = []
+    for user in {support.ROOT, WITHOUT_SUBORDINATE_IDS} if os.geteuid() == 0 else {None}:
+        source, output, home = copy_of_checkout(), support.new_directory(), support.new_directory()
+        shown = subprocess.run(
+            [str(source / "packaging" / "rpm_package"), str(the_sdist(dist)), str(output)],
+            env={**support.ENVIRONMENT, "HOME": str(home), "SOURCE_DATE_EPOCH": EPOCH},
+            capture_output=True,
+            text=True,
+            check=False,
+            **({"user": user.uid, "group": user.gid, "extra_groups": []} if user else {}),
+        )
+        assert shown.returncode == 0, shown.stdout + shown.stderr
+        built.append(hashes(output))
+    assert built[0] == built[-1]
+    version = release_module().the_version(CHECKOUT)
+    assert list(built[0]) == [f"pyunshare-{version}-1.src.rpm"]
+
+
+def test_the_debian_package_runs_tests_that_there_are() -> None:
+    rules = (PACKAGING / "debian" / "rules").read_text()
+    control = (PACKAGING / "debian" / "tests" / "control").read_text()
+    tested = re.search(r"^TESTED = (.*)$", rules, re.MULTILINE)
+    assert tested is not None
+    named = [f"tests/test_{name}.py" for name in tested[1].split()]
+    named += re.findall(r"tests/test_\w+\.py", control)
+    assert len(named) > 8
+    assert [name for name in named if not (CHECKOUT / name).is_file()] == []
+
+
+# ---- bad input ----------------------------------------------------------------------------------
+
+
+def complaint(*words: object, **variables: str) -> str:
+    """The one line that a program fails with."""
+    shown = subprocess.run(
+        [str(word) for word in words],
+        env={**support.ENVIRONMENT, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.returncode not in (0, -6, -11), shown
+    assert len(shown.stderr.splitlines()) == 1, shown
+    return shown.stderr.rstrip()
+
+
+def test_a_release_of_a_tag_that_is_not_there() -> None:
+    if not (CHECKOUT / ".git").exists() or shutil.which("git", path=support.STANDARD_PATH) is None:
+        pytest.skip("there is no git here, or no clone")
+    assert complaint(sys.executable, RELEASE, "v77").endswith("release.py: there is no tag v77")
+
+
+def test_a_release_of_a_tag_without_git() -> None:
+    copy = copy_of_checkout()
+    said = complaint(sys.executable, copy / "packaging" / "release.py", "v77")
+    assert said.endswith("v77 is to be taken from git, and this is no clone, or git is missing")
+
+
+def test_a_release_without_its_tools() -> None:
+    said = complaint(sys.executable, "-S", RELEASE)
+    assert said.endswith("build is missing: install packaging/requirements.txt")
+
+
+def test_a_release_of_what_there_is_not() -> None:
+    line = [sys.executable, str(RELEASE), "--only", "sdist,floppy"]
+    shown = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert shown.returncode == 2
+    assert shown.stderr.splitlines()[-1].endswith("error: there is no artefact named floppy")
+
+
+@pytest.mark.thorough
+@needs("build", "setuptools", "twine", "check-wheel-contents")
+def test_a_tag_has_to_be_the_version_and_in_the_changelog() -> None:
+    release = release_module()
+    source = copy_of_checkout()
+    version = release.the_version(source)
+    with pytest.raises(release.ReleaseError, match=f"the tag is v7, and the version {version}"):
+        release.build(source, source / "dist", [], "v7")
+    (source / "CHANGELOG.md").write_text("## Unreleased\n")
+    with pytest.raises(release.ReleaseError, match=f"CHANGELOG.md says nothing of {version}"):
+        release.build(source, source / "dist", [], f"v{version}")
+
+
+@pytest.mark.parametrize("script", ["debian_package", "rpm_package"])
+def test_packaging_scripts_say_what_is_missing(script: str) -> None:
+    path = PACKAGING / script
+    sdist = support.new_directory() / "sdist.tar.gz"
+    output = support.new_directory()
+    assert complaint(path).endswith("SDIST DIRECTORY")
+    assert complaint(path, sdist, output).endswith("sdist.tar.gz: no such file")
+    sdist.touch()
+    missing = complaint("/bin/sh", path, sdist, output, PATH=programs_of_a_shell())
+    assert re.search(r": (debootstrap|rpmbuild) is missing$|: debootstrap needs root", missing)
+
+
+def programs_of_a_shell() -> str:
+    """A PATH with what the scripts use first, and nothing that builds packages."""
+    directory = support.new_directory()
+    for name in ("dirname", "id"):
+        found = shutil.which(name, path=support.STANDARD_PATH)
+        assert found is not None
+        (directory / name).symlink_to(found)
+    return str(directory)
