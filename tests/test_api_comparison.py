@@ -30,7 +30,7 @@ WAITING = ("parent",)
 
 def driver(user: User, *words: str) -> Program:
     """The driver as a program that this user can execute."""
-    package = support._copied_package() if user.uid else support.CHECKOUT
+    package = support.copied_package() if user.uid else support.CHECKOUT
     script = support.new_directory() / "api_driver.py"
     script.write_text((support.TESTS / "api_driver.py").read_text())
     script.chmod(0o644)
