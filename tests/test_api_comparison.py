@@ -22,7 +22,10 @@ from support import ROOT, WITH_SUBORDINATE_IDS, Program, User, Word
 
 from pyunshare.parser import parse
 
-pytestmark = needs("root", "compiler", "reference", "subordinate id files")
+pytestmark = [
+    pytest.mark.thorough,
+    needs("root", "compiler", "reference", "subordinate id files"),
+]
 
 # What waits for the program after --fork: a process of its own, or the caller of the interface
 WAITING = ("parent",)

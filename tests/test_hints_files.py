@@ -25,7 +25,7 @@ from test_isolation import busybox
 from pyunshare.causes import Machine
 from pyunshare.errors import LaunchError
 
-pytestmark = needs("root", "compiler", "user namespaces")
+pytestmark = [pytest.mark.thorough, needs("root", "compiler", "user namespaces")]
 
 
 # ---- mounts --------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from support import (
 
 from pyunshare.errors import UsageError
 
-pytestmark = needs("root", "compiler", "user namespaces")
+pytestmark = [pytest.mark.thorough, needs("root", "compiler", "user namespaces")]
 
 
 def test_no_subordinate_ids() -> None:

@@ -24,7 +24,7 @@ from support import (
 
 from pyunshare.causes import NAMESPACES
 
-pytestmark = needs("root", "compiler", "user namespaces")
+pytestmark = [pytest.mark.thorough, needs("root", "compiler", "user namespaces")]
 
 
 # ---- not root ------------------------------------------------------------------------------------
