@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import posix
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Callable
 
 import machine
 import pytest
@@ -16,10 +18,41 @@ def pytest_configure(config: pytest.Config) -> None:
     """Name our own mark; adopt what tests orphan, so that it can be found."""
     config.addinivalue_line("markers", "needs(*names): tools, privileges and kernel features")
     support.adopt_orphans()
+    # Otherwise a launch in this process could become `true`, and all tests would have passed.
+    for name in ("execv", "execve", "_exit"):
+        setattr(posix, name, _for_children_only(name, getattr(posix, name)))
     # A job in the background has these ignored, and so would all that the tests start.
     for number in (signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+
+
+def _for_children_only(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a call that ends a process, such that the tests' own process survives it.
+
+    There a child makes the call. If it fails, so does ours.
+    """
+    own_process = os.getpid()
+
+    def guarded(*arguments: Any) -> Any:
+        if os.getpid() != own_process:
+            return call(*arguments)
+        result, ending = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                call(*arguments)
+            except BaseException:
+                os.write(ending, b"failed")
+            os._exit(0)
+        os.close(ending)
+        has_failed = os.read(result, 10)
+        os.close(result)
+        os.waitpid(child, 0)
+        assert has_failed, f"{name}() in the process of the tests"
+        return call(*arguments)
+
+    return guarded
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -49,8 +49,9 @@ def test_a_python_without_ctypes_is_told_in_one_line(monkeypatch: pytest.MonkeyP
     monkeypatch.delitem(sys.modules, "_ctypes", raising=False)
     monkeypatch.setattr(sys, "path", ["/nonexistent/lib-dynload"])
     monkeypatch.setattr(builtins, "__import__", without_ctypes)
+    monkeypatch.setattr(syscalls, "_look_up", None)
     with pytest.raises(LaunchError) as caught:
-        launch.launch(request_of("-m"), ["true"], "unshare")
+        launch._load_c_library()
     assert str(caught.value) == "this Python cannot call the C library: No module named '_ctypes'"
     assert caught.value.status == 1
 
