@@ -22,7 +22,7 @@ from zipimport import ZipImportError, zipimporter
 
 # As in bin/pyunshare: the package is not imported but made, and what every launch needs run here.
 package = sys.modules["pyunshare"] = type(sys)("pyunshare")
-__spec__ = ModuleSpec("pyunshare.amalgamation", None)
+__package__, __spec__ = "pyunshare", ModuleSpec("pyunshare.amalgamation", None)
 archive = sys.path.pop(0)  # all else is to come from Python's own library
 for place in ("%d.%d" % sys.version_info[:2], "source"):  # noqa: UP031
     package.__path__ = ["%s/%s/pyunshare" % (archive, place)]  # noqa: UP031

@@ -146,7 +146,7 @@ def test_launches_from_python(way: str, tmp_path: Path) -> None:
     )
     file, status = shown.stdout.split()
     assert status == "0"
-    assert not Path(file).is_relative_to(support.CHECKOUT)
+    assert not Path(file).is_relative_to(support.CHECKOUT / "pyunshare")
 
 
 # ---- what a launch loads ------------------------------------------------------------------------
