@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posix
 import signal
@@ -13,11 +14,16 @@ import machine
 import pytest
 import support
 
+from pyunshare import syscalls
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name our own mark; adopt what tests orphan, so that it can be found."""
     config.addinivalue_line("markers", "needs(*names): tools, privileges and kernel features")
     support.adopt_orphans()
+    if os.geteuid() == 0:
+        with contextlib.suppress(OSError):
+            _leave_the_mounts_of_others()
     # Otherwise a launch in this process could become `true`, and all tests would have passed.
     for name in ("execv", "execve", "_exit"):
         setattr(posix, name, _for_children_only(name, getattr(posix, name)))
@@ -25,6 +31,16 @@ def pytest_configure(config: pytest.Config) -> None:
     for number in (signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+
+
+def _leave_the_mounts_of_others() -> None:
+    """Have mounts of our own: what others mount meanwhile is not seen here, nor ours there."""
+    is_shared = any(" / / " in line and " shared:" in line for line in support.mount_table())
+    syscalls.load_c_library()
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.mount("none", "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+    if is_shared:  # as it was, but with nobody
+        syscalls.mount("none", "/", None, syscalls.MS_REC | syscalls.MS_SHARED)
 
 
 def _for_children_only(name: str, call: Callable[..., Any]) -> Callable[..., Any]:

@@ -117,6 +117,7 @@ COMMAND_LINE: dict[str, Row] = {
 }
 
 
+@pytest.mark.thorough
 @table("1", COMMAND_LINE)
 def test_command_line(options: Sequence[Word], arguments: Mapping[str, Any]) -> None:
     assert_same(options, **arguments)
@@ -370,6 +371,7 @@ VALUES: dict[str, Row] = {
 }
 
 
+@pytest.mark.thorough
 @table("3", VALUES)
 def test_values(options: Sequence[Word], arguments: Mapping[str, Any]) -> None:
     assert_same(options, **arguments)
@@ -781,6 +783,7 @@ PROGRAMS: dict[str, Sequence[Word]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("user", [ROOT, WITHOUT_SUBORDINATE_IDS], ids=["root", "ordinary-user"])
 @pytest.mark.parametrize("options", [[], ["-f"], ["-r"]], ids=["plain", "fork", "user"])
 @pytest.mark.parametrize("name", PROGRAMS, ids=lambda name: f"8-{name}")
@@ -810,6 +813,7 @@ PATHS: dict[str, Sequence[str]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("user", [ROOT, WITHOUT_SUBORDINATE_IDS], ids=["root", "ordinary-user"])
 @pytest.mark.parametrize("name", ["script", "sh", "not-executable", "missing-interpreter", "none"])
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: f"8-path-{path}")
@@ -852,6 +856,7 @@ SHELLS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("row", SHELLS, ids=lambda row: f"8-shell-{row}")
 @pytest.mark.parametrize("user", [ROOT, WITHOUT_SUBORDINATE_IDS], ids=["root", "ordinary-user"])
 def test_login_shell(row: str, user: User) -> None:
@@ -947,12 +952,14 @@ def test_inherited(row: str, way: str) -> None:
     assert_same(WAYS[way], conditions=INHERITED[row])
 
 
+@pytest.mark.thorough
 @by_way
 @pytest.mark.parametrize("closed", DESCRIPTORS, ids=lambda closed: "".join(map(str, closed)))
 def test_closed_descriptors(closed: Sequence[int], way: str) -> None:
     assert_same(WAYS[way], conditions=[f"close={number}" for number in closed])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("closed", DESCRIPTORS, ids=lambda closed: "".join(map(str, closed)))
 @pytest.mark.parametrize("line", FAILING_LINES)
 def test_errors_with_closed_descriptors(line: str, closed: Sequence[int]) -> None:

@@ -94,6 +94,7 @@ def said_by_both(words: list[str | bytes], **language: str) -> list[bytes]:
     return [told(program, words, **language) for program in programs]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", LOCALES)
 @pytest.mark.parametrize("words", LINES, ids=lambda words: " ".join(map(str, words)))
 @needs("root", "reference")
