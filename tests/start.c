@@ -12,6 +12,7 @@
  *     mounts                 a mount namespace of its own, everything in it private
  *     propagation=WORD       of all mounts of that namespace: shared, slave, private, unbindable
  *     bind=FROM:TO           bind mount
+ *     rbind=FROM:TO          the same with the mounts below it
  *     tmpfs=DIRECTORY        an empty file system there
  *     chroot=DIRECTORY       another root directory
  *     unshare=FLAGS          more namespaces of its own
@@ -98,13 +99,13 @@ static unsigned long propagation(const char *word)
 	return strcmp(word, "unbindable") ? MS_PRIVATE : MS_UNBINDABLE;
 }
 
-static void bind_mount(char *from)
+static void bind_mount(char *from, unsigned long flags)
 {
 	char *to = strchr(from, ':');
 
 	must(to != NULL, "bind");
 	*to++ = '\0';
-	must(mount(from, to, NULL, MS_BIND, NULL) == 0, to);
+	must(mount(from, to, NULL, MS_BIND | flags, NULL) == 0, to);
 }
 
 static void become(char *ids)
@@ -227,7 +228,9 @@ static void apply(char *condition)
 	else if (IS("propagation"))
 		must(mount("none", "/", NULL, MS_REC | propagation(value), NULL) == 0, condition);
 	else if (IS("bind"))
-		bind_mount(value);
+		bind_mount(value, 0);
+	else if (IS("rbind"))
+		bind_mount(value, MS_REC);
 	else if (IS("tmpfs"))
 		must(mount("tmpfs", value, "tmpfs", 0, NULL) == 0, condition);
 	else if (IS("unshare"))

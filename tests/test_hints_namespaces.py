@@ -142,26 +142,20 @@ def test_a_filter_of_other_flags_is_not_blamed() -> None:
 @pytest.mark.parametrize("with_proc", [False, True])
 def test_inside_a_chroot(with_proc: bool) -> None:
     root = support.new_directory()
-    conditions = ["mounts", f"bind=/:{root}", *([f"bind=/proc:{root}/proc"] * with_proc)]
+    conditions = ["mounts", f"rbind=/:{root}", *([] if with_proc else [f"tmpfs={root}/proc"])]
     told = tell("-r", "true", conditions=[*conditions, f"chroot={root}"])
     assert told.messages == [f"{NAME}: unshare failed: Operation not permitted"]
     assert told.cause.startswith("the kernel makes no user namespace inside a chroot; ")
     assert told.typed == ["pyunshare --root DIRECTORY -r true"]
 
 
-def python_root() -> Path:
-    """A directory with all of this machine's programs in it that is no mount point itself."""
-    directory = support.new_directory()
-    for name in ("bin", "lib", "lib64", "usr", "etc", "tmp", "root", "opt", "dev", "proc"):
-        if Path(f"/{name}").exists():
-            (directory / name).mkdir()
-    return directory
-
-
 def test_propagation_inside_a_chroot() -> None:
-    root = python_root()
+    # A directory with all of this machine in it that is no mount point itself.
+    root = support.new_directory()
     conditions = ["mounts"]
-    conditions += [f"bind=/{path.name}:{path}" for path in sorted(root.iterdir())]
+    for path in sorted(path for path in Path("/").iterdir() if path.is_dir()):
+        (root / path.name).mkdir()
+        conditions.append(f"rbind={path}:{root}{path}")
     conditions.append(f"chroot={root}")
     told = tell("-m", "true", conditions=conditions)
     message = "cannot change root filesystem propagation: Invalid argument"
