@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pyunshare.actions import PROPAGATION
 from pyunshare.options import OPTIONS, Option
-from pyunshare.values import signal_numbers
+from pyunshare.signals import signal_numbers
 
 TEMPLATES = Path(__file__).parent / "shells"
 DIRECTORY = Path(__file__).parent.parent / "completions"

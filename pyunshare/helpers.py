@@ -8,8 +8,8 @@ import posix
 
 from .errors import LaunchError, SilentFailure, attempt, finish
 from .files import write_file
-from .processes import Helper
-from .program import Environment, start_program
+from .processes import Gate, wait_for
+from .program import start_program
 from .syscalls import (
     CLONE_NEWCGROUP,
     CLONE_NEWIPC,
@@ -25,6 +25,8 @@ from .syscalls import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Callable
+
     from .idmaps import Range
     from .request import Request
 
@@ -42,6 +44,43 @@ NAMESPACE_FILES = (
 )
 
 MAP_LIMIT = 4096  # bytes that the kernel takes in the one write that a map may have
+
+
+class Helper:
+    """A process that stays behind in the old namespaces to do one job there when told to.
+
+    When the process that started it dies or dismisses it, it ends at once, the job undone.
+    Helpers are to be dismissed in the reverse order of their start, for each has a copy of the
+    write end of the gate that an earlier one waits at.
+    """
+
+    def __init__(self, name: str, command: str, job: "Callable[[], int]") -> None:
+        self._name = name
+        self._gate = Gate()
+        self._process = attempt("fork failed", posix.fork)
+        self._is_waiting = True
+        if self._process == 0:
+            self._gate.shut()
+            finish(command, lambda: job() if self._gate.wait() else 0)
+
+    def do_job(self) -> None:
+        """See the job done. Raises SilentFailure, or LaunchError if the helper was killed."""
+        self._gate.open()
+        status = self._see_it_end()
+        if posix.WIFSIGNALED(status):
+            raise LaunchError(f"{self._name} was killed by signal {posix.WTERMSIG(status)}")
+        if status:
+            raise SilentFailure(posix.WEXITSTATUS(status))
+
+    def dismiss(self) -> None:
+        """See the helper end, the job undone unless it was done before."""
+        if self._is_waiting:
+            self._see_it_end()
+
+    def _see_it_end(self) -> int:
+        self._is_waiting = False
+        self._gate.shut()
+        return wait_for(self._process)
 
 
 def start_binder(request: "Request", command: str) -> "Helper | None":
@@ -108,10 +147,13 @@ def _write_map(path: str, lines: str) -> None:
 
 def _run(words: "list[str]", command: str) -> None:
     """Run a program and wait for it. Raises SilentFailure with its status if it fails."""
-    process = attempt("fork failed", posix.fork)
-    if process == 0:
-        finish(command, start_program, words, Environment())
-    status = attempt("waitpid failed", posix.waitpid, process, 0)[1]
+    try:
+        process = posix.posix_spawnp(words[0], words, posix.environ)  # half as long as to fork
+    except OSError:  # try again, to tell which of the two steps fails
+        process = attempt("fork failed", posix.fork)
+        if process == 0:
+            finish(command, start_program, words)
+    status = wait_for(process)
     if posix.WIFSIGNALED(status):
         raise LaunchError(f"{words[0]} was killed by signal {posix.WTERMSIG(status)}")
     if status:

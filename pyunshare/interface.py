@@ -23,10 +23,10 @@ from typing import Any
 from .exceptions import launch_error, launch_errors, reported_error
 from .keywords import KEYWORDS, as_words, given_options, request_for
 from .launch import enter
-from .program import SHELL, start_program
+from .program import SHELL, chosen_variables, start_program
 from .reports import FORKED, LONGEST_RECORD, STARTED
 from .request import Request
-from .starting import NamespaceLost, NotStarted, Started, Starter, chosen_variables, start_child
+from .starting import NamespaceLost, NotStarted, Started, Starter, as_bytes, start_child
 from .syscalls import CLONE_FS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, load_c_library
 from .syscalls import unshare as unshare_thread
 from .threads import NoThreadError, call_in_thread
@@ -107,7 +107,9 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
         """
         directory = keywords.pop("cwd", None)
         if request.clear_environment:
-            keywords["env"] = chosen_variables(keywords.get("env"), request.kept_variables)
+            keywords["env"] = chosen_variables(
+                as_bytes(keywords.get("env")), request.kept_variables
+            )
         request.fork = False  # it will be a child in any case
         load_c_library()
 
@@ -120,7 +122,8 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
                 os.chdir(directory)
             enter(request, "pyunshare")
             try:
-                start_program(words, Starter(self, request, keywords, failed), name)
+                starter = Starter(self, request, keywords, failed)
+                start_program(words, as_bytes(keywords.get("env")), name, starter)
             except Started:
                 pass
             except NotStarted as failure:

@@ -14,7 +14,7 @@ from typing import Any, Callable, Optional
 from .errors import UsageError
 from .options import OPTIONS, Option
 from .request import Request
-from .values import signal_numbers
+from .signals import signal_numbers
 
 # An option of a command line, and its value
 Given = tuple[Option, Optional[str]]

@@ -12,7 +12,7 @@ import posix
 
 from .errors import LaunchError, attempt, give_hint, keep_to_english, load_hints
 from .files import write_file
-from .program import Environment, start_program
+from .program import chosen_variables, start_program
 from .syscalls import (
     CLOCK_BOOTTIME,
     CLOCK_MONOTONIC,
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from typing import Callable
 
     from .errors import Wording
-    from .processes import Helper, Worker
+    from .helpers import Helper
+    from .processes import Worker
     from .request import IdMap, Request
 
 SETGROUPS = "/proc/self/setgroups"
@@ -53,7 +54,9 @@ def launch(request: "Request", words: "list[str]", command: str) -> int:
         from .login_shell import start_login_shell
     if request.needs_hints_early:
         _prepare_hints()
-    environment = Environment(request.kept_variables if request.clear_environment else None)
+    variables = None  # this process's own
+    if request.clear_environment:
+        variables = chosen_variables(posix.environ, request.kept_variables)
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # ignored, it would swallow exit statuses
 
     status = enter(request, command)
@@ -63,8 +66,8 @@ def launch(request: "Request", words: "list[str]", command: str) -> int:
     if request.needs_hints_early:
         give_hint(None)
     if words:
-        return start_program(words, environment)
-    return start_login_shell(environment)
+        return start_program(words, variables)
+    return start_login_shell(variables)
 
 
 def enter(
@@ -135,7 +138,7 @@ def enter(
         credentials.change_user(request.uid)
     if request.keeps_capabilities:
         keep_capabilities()
-    if worker:  # a change of credentials may have made the kernel forget it
+    if worker and request.changes_credentials:  # then the kernel may have forgotten it
         worker.arm_death_signal(request.kill_child)
     return None
 

@@ -12,7 +12,7 @@ from .command import _occupy_standard_descriptors, _take_back_signals
 from .errors import LaunchError, SilentFailure, divert_reports, finish
 from .launch import enter
 from .parser import parse
-from .program import Environment, start_program
+from .program import chosen_variables, start_program
 from .reports import FORKED, STARTED, Reporter, helper_failed
 from .request import Request
 from .syscalls import load_c_library, set_parent_death_signal
@@ -66,7 +66,9 @@ def _launch(arguments: "list[str]") -> int:
         reporter.send(FORKED + (str(worker).encode() if is_known else b""))
         reporter.close()
 
-    environment = Environment(request.kept_variables if request.clear_environment else None)
+    variables = None
+    if request.clear_environment:
+        variables = chosen_variables(posix.environ, request.kept_variables)
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     try:
         status = enter(request, NAME, forked if request.fork else None)
@@ -74,7 +76,7 @@ def _launch(arguments: "list[str]") -> int:
         raise LaunchError(helper_failed(failure)) from None
     if status is not None:
         return status
-    return start_program(program, environment, name[1:])
+    return start_program(program, variables, name[1:])
 
 
 def _die_with(parent: int) -> None:

@@ -3,20 +3,22 @@
 import posix
 
 from .files import read_file
-from .program import SHELL, Environment, execution_error
+from .program import SHELL, execute_file, execution_error, value_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from .program import Variables
+
 _SPACE = " \t\n\v\f\r"  # that of the C locale
 
 
-def start_login_shell(environment: Environment) -> "NoReturn":
+def start_login_shell(variables: "Variables | None" = None) -> "NoReturn":
     """Become the user's shell, as a login shell. Raises LaunchError, as start_program() does."""
-    shell = environment.get("SHELL") or _shell_of_user(posix.getuid()) or SHELL
+    shell = value_of("SHELL", variables) or _shell_of_user(posix.getuid()) or SHELL
     try:
-        environment.execute(shell, ["-" + shell.rpartition("/")[2]])
+        execute_file(shell, ["-" + shell.rpartition("/")[2]], variables)
     except OSError as error:
         raise execution_error(shell, error) from None
     raise AssertionError("execve(2) returned")

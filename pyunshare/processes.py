@@ -1,16 +1,11 @@
-"""The processes of a launch: how they wait for each other, and how the parent ends."""
+"""The worker and its parent: how processes wait for each other, and how the parent ends."""
 
 import _signal
 import posix
 from _signal import SIGCHLD, SIGINT, SIGTERM
 
-from .errors import LaunchError, SilentFailure, attempt, finish
+from .errors import LaunchError, SilentFailure, attempt
 from .syscalls import set_parent_death_signal
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Callable
-
 
 # Options that make waitid(2) tell, without waiting, whether a child has ended
 ENDED_BUT_NOT_WAITED_FOR = posix.WEXITED | posix.WNOHANG | posix.WNOWAIT
@@ -49,43 +44,6 @@ class Gate:
             return not posix.read(self._read_end, 1)
         except BlockingIOError:
             return False
-
-
-class Helper:
-    """A process that stays behind in the old namespaces to do one job there when told to.
-
-    When the process that started it dies or dismisses it, it ends at once, the job undone.
-    Helpers are to be dismissed in the reverse order of their start, for each has a copy of the
-    write end of the gate that an earlier one waits at.
-    """
-
-    def __init__(self, name: str, command: str, job: "Callable[[], int]") -> None:
-        self._name = name
-        self._gate = Gate()
-        self._process = attempt("fork failed", posix.fork)
-        self._is_waiting = True
-        if self._process == 0:
-            self._gate.shut()
-            finish(command, lambda: job() if self._gate.wait() else 0)
-
-    def do_job(self) -> None:
-        """See the job done. Raises SilentFailure, or LaunchError if the helper was killed."""
-        self._gate.open()
-        status = self._see_it_end()
-        if posix.WIFSIGNALED(status):
-            raise LaunchError(f"{self._name} was killed by signal {posix.WTERMSIG(status)}")
-        if status:
-            raise SilentFailure(posix.WEXITSTATUS(status))
-
-    def dismiss(self) -> None:
-        """See the helper end, the job undone unless it was done before."""
-        if self._is_waiting:
-            self._see_it_end()
-
-    def _see_it_end(self) -> int:
-        self._is_waiting = False
-        self._gate.shut()
-        return _wait_for(self._process)
 
 
 class Worker:
@@ -128,7 +86,7 @@ class Worker:
         """In the parent: see the child end that still waits for it."""
         if self._gate:
             self._gate.shut()
-        _wait_for(self.process)
+        wait_for(self.process)
 
     def let_begin(self) -> None:
         """In the parent: let the child go on that waits for it."""
@@ -137,7 +95,7 @@ class Worker:
 
     def attend(self) -> int:
         """In the parent: wait for the child's end, and return its status or die as it did."""
-        status = self._wait_forwarding() if self._forward_signals else _wait_for(self.process)
+        status = self._wait_forwarding() if self._forward_signals else wait_for(self.process)
         if posix.WIFSIGNALED(status):
             _die_of(posix.WTERMSIG(status))
         return posix.WEXITSTATUS(status)
@@ -151,7 +109,7 @@ class Worker:
             signal = _signal.sigwait(awaited)
             if signal == SIGCHLD:
                 if posix.waitid(posix.P_PID, self.process, ENDED_BUT_NOT_WAITED_FOR):
-                    return _wait_for(self.process)
+                    return wait_for(self.process)
             else:
                 try:
                     posix.kill(self.process, signal)
@@ -159,7 +117,7 @@ class Worker:
                     pass  # a program of another user, by its set-user-ID bit, is left alone
 
 
-def _wait_for(process: int) -> int:
+def wait_for(process: int) -> int:
     """Wait until a child has ended (not merely stopped) and return its wait status."""
     _, status = attempt("waitpid failed", posix.waitpid, process, 0)
     return status

@@ -157,7 +157,7 @@ def _kill_child(request: Request, option: Option, value: "str | None") -> None:
     request.fork = True
     request.kill_child = _signal.SIGKILL
     if value is not None:
-        from .values import signal_number
+        from .signals import signal_number
 
         request.kill_child = signal_number(value)
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .program import Environment
 from .request import Request
 from .syscalls import CLONE_NEWPID
 
@@ -19,16 +18,8 @@ if TYPE_CHECKING:
     from .interface import Popen
 
 
-def chosen_variables(
-    variables: Mapping[Any, Any] | None, names: Sequence[str]
-) -> dict[bytes, bytes]:
-    """Return the variables of these names, in the order of the command."""
-    given = _as_bytes(variables)
-    wanted = [os.fsencode(name) for name in reversed(names) if name]
-    return {name: given[name] for name in wanted if name in given}
-
-
-def _as_bytes(variables: Mapping[Any, Any] | None) -> Mapping[bytes, bytes]:
+def as_bytes(variables: Mapping[Any, Any] | None) -> Mapping[bytes, bytes]:
+    """Return environment variables, this process's own for None, as the kernel knows them."""
     if variables is None:
         return os.environb
     return {os.fsencode(name): os.fsencode(value) for name, value in variables.items()}
@@ -58,8 +49,8 @@ class NamespaceLost(BaseException):
     """The new PID namespace ended with its first process, which could not execute a file."""
 
 
-class Starter(Environment):
-    """What a launch executes programs with, but a child is to be the program.
+class Starter:
+    """What a launch executes files with where a child is to be the program.
 
     ``failed`` has the files that could not be executed, with the reason, when the launch has to
     begin again.
@@ -78,13 +69,11 @@ class Starter(Environment):
         self._keywords = keywords
         self._failed = failed
 
-    def get(self, name: str) -> str | None:
-        """Return the value of a variable that the program will have."""
-        value = _as_bytes(self._keywords.get("env")).get(os.fsencode(name))
-        return None if value is None else os.fsdecode(value)
+    def __call__(self, path: str, words: list[str], variables: object) -> NoReturn:
+        """Start the program in a file, and raise Started. Raises OSError as execve(2) fails.
 
-    def execute(self, path: str, words: list[str]) -> NoReturn:
-        """Start the program in a file, and raise Started. Raises OSError as execve(2) fails."""
+        The environment variables are those of the keywords.
+        """
         if path in self._failed:
             raise self._failed[path]
         os.stat(path)  # most directories of PATH do not have it, which is told sooner so

@@ -3,8 +3,6 @@
 Pure but for :func:`user_or_group_id`, which may have to look a name up.
 """
 
-import _signal
-from _signal import SIGRTMAX, SIGRTMIN
 from errno import EINVAL, ERANGE
 
 from .errors import UsageError
@@ -19,7 +17,7 @@ SIGNED_64_BIT = range(-(1 << 63), 1 << 63)
 
 NO_ID = UNSIGNED_32_BIT[-1]  # (uid_t) -1: "leave it as it is" to the kernel, and nobody's id
 
-_DIGITS = "0123456789"
+DIGITS = "0123456789"
 
 
 def integer(text: str, limits: range) -> int:
@@ -33,7 +31,7 @@ def integer(text: str, limits: range) -> int:
     negative = digits_and_rest[:1] == "-"
     if digits_and_rest[:1] in ("-", "+"):
         digits_and_rest = digits_and_rest[1:]
-    rest = digits_and_rest.lstrip(_DIGITS)
+    rest = digits_and_rest.lstrip(DIGITS)
     digits = digits_and_rest[: len(digits_and_rest) - len(rest)]
     if not digits:
         raise ValueError(text)
@@ -100,44 +98,3 @@ def owner(text: str) -> "tuple[int | None, int | None]":
     except (ValueError, OverflowError):
         raise UsageError("failed to parse owner") from None
     return (None if uid == NO_ID else uid), (None if gid == NO_ID else gid)
-
-
-def signal_numbers() -> "dict[str, int]":
-    """Return the number of each signal that has a name of its own, by name without SIG."""
-    numbers = {
-        name[3:]: int(getattr(_signal, name))
-        for name in dir(_signal)
-        if name.startswith("SIG") and not name.startswith(("SIG_", "SIGRT"))
-    }
-    if _signal.SIGCHLD == 17:  # the numbering of most architectures; CPython 3.11 has it itself
-        numbers.setdefault("STKFLT", 16)
-    return numbers
-
-
-def signal_number(text: str) -> int:
-    """Return the number of a signal by its name, in any case, with or without SIG."""
-    name = text.upper() if text.isascii() else text
-    if name.startswith("SIG"):
-        name = name[3:]
-    number = signal_numbers().get(name)
-    if number is None:
-        number = _real_time_signal(name)
-    if number is None:
-        raise UsageError(("unknown signal: %s", text))
-    return number
-
-
-def _real_time_signal(name: str) -> "int | None":
-    """Return the number of RTMIN+n, RTMAX-n or RTn; what follows the digits does not count."""
-    for prefix in ("RTMIN+", "RTMAX-", "RT"):
-        if name.startswith(prefix) and name[len(prefix) :].startswith(tuple(_DIGITS)):
-            distance = _leading_number(name[len(prefix) :])
-            is_from_end = prefix == "RTMAX-"
-            number = SIGRTMAX - distance if is_from_end else SIGRTMIN + distance
-            return number if SIGRTMIN <= number <= SIGRTMAX else None
-    return None
-
-
-def _leading_number(text: str) -> int:
-    digits = text[: len(text) - len(text.lstrip(_DIGITS))]
-    return int(digits[:10])  # which is more digits than a signal can have

@@ -16,7 +16,7 @@ from machine import needs
 from building import completions
 from pyunshare.actions import PROPAGATION
 from pyunshare.options import OPTIONS
-from pyunshare.values import signal_number
+from pyunshare.signals import signal_number
 
 DIRECTORY = support.CHECKOUT / "completions"
 

@@ -17,7 +17,7 @@ from pyunshare import launch, syscalls
 from pyunshare.errors import LaunchError, UsageError
 from pyunshare.parser import parse
 from pyunshare.request import Request
-from pyunshare.values import signal_number, signal_numbers
+from pyunshare.signals import signal_number, signal_numbers
 
 
 def request_of(*words: str) -> Request:

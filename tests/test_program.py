@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pyunshare import login_shell as login_shells
 from pyunshare.errors import LaunchError
 from pyunshare.login_shell import start_login_shell
-from pyunshare.program import DEFAULT_PATH, Environment, start_program
+from pyunshare.program import DEFAULT_PATH, chosen_variables, start_program, value_of
 
 NOBODY = 65534  # root may read and search everything, so that nothing would be refused to it
 FAULT_OF_THE_TEST = 125  # a status that no program of these tests ends with
@@ -157,7 +157,7 @@ def both_outcomes(
 
     def ours() -> int:
         prepare()
-        return errno_of(start_program, words, Environment())
+        return errno_of(start_program, words)
 
     def theirs() -> int:
         prepare()
@@ -230,9 +230,10 @@ def test_default_path() -> None:
 
 def test_the_chosen_path_is_searched(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{places}/script")
-    chosen = outcome(lambda: errno_of(start_program, ["tool"], Environment(["PATH"])))
+    path = chosen_variables(os.environb, ["PATH"])
+    chosen = outcome(lambda: errno_of(start_program, ["tool"], path))
     assert chosen == (None, 0, f"{places}/script/tool|".encode())
-    default = outcome(lambda: errno_of(start_program, ["tool"], Environment([])))
+    default = outcome(lambda: errno_of(start_program, ["tool"], {}))
     assert default.errno == ENOENT
 
 
@@ -241,7 +242,7 @@ def test_long_name(search_path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not against the C library: glibc 2.36, for one, searches for such a name all the same."""
     monkeypatch.setenv("PATH", search_path)
     for length in (256, 5000):
-        assert failure(start_program, ["n" * length], Environment()).errno == ENAMETOOLONG
+        assert failure(start_program, ["n" * length]).errno == ENAMETOOLONG
 
 
 @pytest.mark.parametrize(
@@ -259,7 +260,7 @@ def test_failure(
     words: list[str], errno: int, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    error = failure(start_program, words, Environment())
+    error = failure(start_program, words)
     assert str(error) == f"failed to execute {words[0]}: {os.strerror(errno)}"
     assert (error.errno, error.status) == (errno, status)
 
@@ -299,7 +300,7 @@ def passwd(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 def login_shell() -> str:
     """Return the path of the shell that is started, which has to be a login shell."""
-    found = outcome(lambda: errno_of(start_login_shell, Environment()), SAY_WHICH_SHELL)
+    found = outcome(lambda: errno_of(start_login_shell), SAY_WHICH_SHELL)
     assert (found.errno, found.status) == (None, 0)
     argument0, path = os.fsdecode(found.output).split()
     assert argument0 == "-sh"
@@ -381,7 +382,7 @@ def test_odd_entry(line: str, passwd: Passwd) -> None:
 def test_shell_that_was_not_chosen(passwd: Passwd, monkeypatch: pytest.MonkeyPatch) -> None:
     """A SHELL that the program is not to have is not asked either."""
     monkeypatch.setenv("SHELL", "/no/such/shell")
-    found = outcome(lambda: errno_of(start_login_shell, Environment([])), SAY_WHICH_SHELL)
+    found = outcome(lambda: errno_of(start_login_shell, {}), SAY_WHICH_SHELL)
     assert found.output == f"-sh {DEFAULT_SHELL}\n".encode()
 
 
@@ -400,7 +401,7 @@ def test_bad_shell(
     path = shell.replace("{}", str(places))
     monkeypatch.setenv("SHELL", path)
     monkeypatch.chdir("/")
-    error = failure(start_login_shell, Environment())
+    error = failure(start_login_shell)
     assert str(error) == f"failed to execute {path}: {os.strerror(errno)}"
     assert (error.errno, error.status) == (errno, status)
 
@@ -412,18 +413,19 @@ def test_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("\udcff", "\udcfe")
     monkeypatch.setenv("EMPTY", "")
     monkeypatch.delenv("UNSET", raising=False)
-    for environment in (Environment(), Environment(["UNSET", "\udcff", "EMPTY"])):
-        assert environment.get("\udcff") == "\udcfe"
-        assert environment.get("EMPTY") == ""
-        assert environment.get("UNSET") is None
-    assert Environment([]).get("EMPTY") is None
+    chosen = chosen_variables(os.environb, ["UNSET", "\udcff", "EMPTY"])
+    for variables in (None, chosen):
+        assert value_of("\udcff", variables) == "\udcfe"
+        assert value_of("EMPTY", variables) == ""
+        assert value_of("UNSET", variables) is None
+    assert value_of("EMPTY", {}) is None
 
 
 def test_chosen_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("A", "1"), ("B", ""), ("AB", "x"), ("\udcff", "\udcfe")):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("UNSET", raising=False)
-    chosen = Environment(["B", "A", "UNSET", "A", "", "A=1", "\udcff"])
+    chosen = chosen_variables(os.environb, ["B", "A", "UNSET", "A", "", "A=1", "\udcff"])
     words = ["/bin/cat", "/proc/self/environ"]
     found = outcome(lambda: errno_of(start_program, words, chosen))
     # The last one named comes first: the order that util-linux gives to such a list.
@@ -435,10 +437,10 @@ SHOW_ENVIRONMENT = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from pyunshare.locale_coercion import undo_locale_coercion
-from pyunshare.program import Environment
+from pyunshare.program import execute_file
 if sys.argv[2] == "undo":
     undo_locale_coercion()
-Environment().execute("/bin/cat", ["cat", "/proc/self/environ"])
+execute_file("/bin/cat", ["cat", "/proc/self/environ"], None)
 """
 
 

@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pyunshare.errors import UsageError
+from pyunshare.signals import signal_number
 from pyunshare.values import (
     NO_ID,
     SIGNED_64_BIT,
@@ -23,7 +24,6 @@ from pyunshare.values import (
     UNSIGNED_64_BIT,
     integer,
     owner,
-    signal_number,
     signed,
     unsigned,
     user_or_group_id,
