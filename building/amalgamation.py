@@ -4,6 +4,9 @@ Python takes about a tenth of a millisecond to find, read and check a module, an
 nine of them: longer than all the rest that it does. So the wheel carries, beside the modules,
 one more with the code of them all, which the installed command runs. Docstrings and annotations
 are left out of it, for they too take time to load.
+
+To import the package would take longer than a launch as well, so it is not imported but made: the
+command runs this module's code as its own, with the package's ``directory`` in a variable.
 """
 
 import ast
@@ -27,7 +30,16 @@ PARTS = (
 # Statements at the top of a part whose names are looked into, beside those that _check() knows
 MERGED = (ast.AnnAssign, ast.ClassDef, ast.Expr, ast.FunctionDef, ast.Import, ast.ImportFrom)
 
-HEADER = "# The modules of a launch in one, made from them by building/amalgamation.py.\n"
+HEADER = """\
+# The modules of a launch in one, made from them by building/amalgamation.py.
+import sys
+from _frozen_importlib import ModuleSpec
+if directory[0] != "/":  # what is loaded later would be looked for from where --wd leads to
+    raise FileNotFoundError(directory)
+package = sys.modules["pyunshare"] = type(sys)("pyunshare")
+package.__path__ = [directory]
+__package__, __spec__ = "pyunshare", ModuleSpec("pyunshare.amalgamation", None)
+"""
 
 # Modules that are imported only when needed are to find these parts, and not import them again.
 FOOTER = f"""

@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from setuptools.command.build_py import build_py
 
@@ -17,7 +17,7 @@ from distutils.command.build_scripts import build_scripts  # which setuptools ha
 from distutils.command.install_data import install_data
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from building import amalgamation, archives
+from building import amalgamation, archives, script
 
 # pip and uv set these when they build for the machine that they install on.
 SET_BY_INSTALLERS = ("PIP_BUILD_TRACKER", "UV")
@@ -49,18 +49,37 @@ def named_interpreter() -> str:
     return chosen
 
 
+def named_library() -> Optional[str]:
+    """Return the directory in which packagers say, by PYUNSHARE_LIBRARY, that the package will be.
+
+    Raises SystemExit if it would be another one from another working directory.
+    """
+    library = os.environ.get("PYUNSHARE_LIBRARY") or None
+    if library and not library.startswith("/"):
+        raise SystemExit(f"PYUNSHARE_LIBRARY has to be an absolute path: '{library}'")
+    return library
+
+
 def _fits_a_first_line(path: str) -> bool:
     is_one_word = len(path.split()) == 1  # for the kernel divides the line there
     return path.startswith("/") and is_one_word and len(path) <= LONGEST_INTERPRETER
 
 
 class BuildScripts(build_scripts):
-    """Write the first line of the installed command."""
+    """Make the installed command, and write its first line."""
 
     def run(self) -> None:
         """Build the scripts."""
         self.executable = named_interpreter() or self.executable
+        self.scripts = [self._quick(Path(search)) for search in self.scripts]
         super().run()
+
+    def _quick(self, search: Path) -> str:
+        quick = Path(self.build_dir, "quick", search.name)
+        self.mkpath(str(quick.parent))
+        text = script.installed_script(search.read_text(encoding="utf-8"), named_library())
+        quick.write_text(text, encoding="utf-8")
+        return str(quick)
 
 
 class BuildWheel(bdist_wheel):

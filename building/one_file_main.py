@@ -17,17 +17,16 @@ import _signal
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # so Ctrl-C ends this as it does a C program
 
-from _frozen_importlib import ModuleSpec
 from zipimport import ZipImportError, zipimporter
 
-# As in bin/pyunshare: the package is not imported but made, and what every launch needs run here.
-package = sys.modules["pyunshare"] = type(sys)("pyunshare")
-__package__, __spec__ = "pyunshare", ModuleSpec("pyunshare.amalgamation", None)
+# As in bin/pyunshare: what every launch needs is run here.
 archive = sys.path.pop(0)  # all else is to come from Python's own library
+if archive[0] != "/":
+    sys.exit(archive + ": cannot tell where this is")
 for place in ("%d.%d" % sys.version_info[:2], "source"):  # noqa: UP031
-    package.__path__ = ["%s/%s/pyunshare" % (archive, place)]  # noqa: UP031
+    directory = "%s/%s/pyunshare" % (archive, place)  # noqa: UP031
     try:
-        code = zipimporter(package.__path__[0]).get_code("amalgamation")
+        code = zipimporter(directory).get_code("amalgamation")
     except ZipImportError:
         continue
     exec(code)

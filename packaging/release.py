@@ -145,7 +145,7 @@ def build_wheel(source: Path, output: Path) -> None:
     say("wheel")
     line = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", output, source]
     # A wheel for everybody names no interpreter of this machine.
-    own = {"PYUNSHARE_INTERPRETER", "PIP_BUILD_TRACKER", "UV"}
+    own = {"PYUNSHARE_INTERPRETER", "PYUNSHARE_LIBRARY", "PIP_BUILD_TRACKER", "UV"}
     run(line, env={name: value for name, value in os.environ.items() if name not in own})
     (wheel,) = output.glob("*.whl")
     run([sys.executable, "-m", "twine", "check", "--strict", wheel])

@@ -44,16 +44,13 @@ _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 # As the installed command does it, and what it runs, where that has been built: bin/pyunshare
 _START = """\
 import sys
-from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import SourceFileLoader
-package = sys.modules["pyunshare"] = type(sys)("pyunshare")
-package.__path__ = [sys.argv.pop(1)]
-__spec__ = ModuleSpec("pyunshare.amalgamation", None)
-loader = SourceFileLoader("amalgamation", package.__path__[0] + "/amalgamation.py")
+directory = sys.argv.pop(1)
 try:
-    exec(loader.get_code("amalgamation"))
+    exec(SourceFileLoader("amalgamation", directory + "/amalgamation.py").get_code("amalgamation"))
 except OSError:
-    pass
+    package = sys.modules["pyunshare"] = type(sys)("pyunshare")
+    package.__path__ = [directory]
 from pyunshare.launcher import main
 main()
 """

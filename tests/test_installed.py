@@ -6,6 +6,7 @@ import ast
 import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 import support
 from machine import needs
 
-from building import amalgamation
+from building import amalgamation, script
 
 SCRIPT = Path(sys.executable).with_name("pyunshare")
 
@@ -184,7 +185,7 @@ LOADED = {
     "--propagation slave -m": C_LIBRARY | ACTIONS,
     "-S 0": FOR_UNSHARE | VALUES | CREDENTIALS,
     "-T --boottime 1": FOR_UNSHARE | VALUES,
-    "--kill-child=TERM": C_LIBRARY | FORK | (VALUES - ACTIONS),
+    "--kill-child=TERM": C_LIBRARY | FORK | (VALUES - ACTIONS) | {"pyunshare.signals"},
     "--map-user 0": FOR_UNSHARE | VALUES,
     "--map-users 0:0:1": FOR_UNSHARE | RANGES,
     "--map-user root": FOR_UNSHARE | VALUES | {"pyunshare.accounts", "pwd"},
@@ -213,6 +214,16 @@ def test_modules_loaded_at_the_moment_of_exec(options: str, tmp_path: Path) -> N
     bare = _modules_loaded(lister, nothing)
     loaded = _modules_loaded(lister, SCRIPT, *options.split(), "/bin/true")
     assert loaded - bare == ALWAYS | LOADED[options]
+
+
+@needs("root")
+def test_modules_loaded_through_a_link(tmp_path: Path) -> None:
+    """They are found by the text in the script, which has to find the same."""
+    lister, link = tmp_path / "list_modules.py", tmp_path / "unshare"
+    lister.write_text(LIST_MODULES)
+    link.symlink_to(SCRIPT)
+    direct, linked = (_modules_loaded(lister, script, "-u", "true") for script in (SCRIPT, link))
+    assert direct == linked
 
 
 def _modules_loaded(lister: Path, *words: str | Path) -> set[str]:
@@ -291,6 +302,49 @@ def test_the_interpreter_that_the_first_line_names(monkeypatch: pytest.MonkeyPat
     assert commands.named_interpreter() == ""
     monkeypatch.setenv("PYUNSHARE_INTERPRETER", "/usr/bin/python3")
     assert commands.named_interpreter() == "/usr/bin/python3"
+
+
+# ---- the script -------------------------------------------------------------------------------
+
+
+def test_the_script_is_made_of_the_one_in_the_checkout() -> None:
+    search = (support.CHECKOUT / "bin" / "pyunshare").read_text()
+    _first_line, _, made = script.installed_script(search).partition("\n")
+    _first_line, _, installed = SCRIPT.read_text().partition("\n")
+    assert installed == made
+
+
+def test_a_script_that_is_told_where_the_package_is(tmp_path: Path) -> None:
+    search = (support.CHECKOUT / "bin" / "pyunshare").read_text()
+    library = sysconfig.get_path("purelib")
+    interpreter, flags = SCRIPT.read_text().splitlines()[0].lstrip("#!").split()
+    for place, status in ((library, 0), ("/nonexistent", 1)):
+        path = tmp_path / "pyunshare"
+        path.write_text(script.installed_script(search, place))
+        (tmp_path / "unshare").unlink(missing_ok=True)
+        (tmp_path / "unshare").symlink_to(path)
+        for each in (path, tmp_path / "unshare"):
+            line = [interpreter, flags, each, "--version"]
+            shown = subprocess.run(line, capture_output=True, text=True, check=False)
+            assert shown.returncode == status, shown
+            assert shown.stdout.startswith(f"{each.name} from pyunshare ") is not bool(status)
+
+
+@pytest.mark.parametrize("text", ["a\\b", "a = '''b'''"])
+def test_a_text_that_cannot_be_quoted_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="to be quoted"):
+        script.installed_script(f"#!python\n{text}\n")
+
+
+def test_the_library_that_packagers_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = pytest.importorskip("building.commands", reason="needs setuptools")
+    monkeypatch.delenv("PYUNSHARE_LIBRARY", raising=False)
+    assert commands.named_library() is None
+    monkeypatch.setenv("PYUNSHARE_LIBRARY", "/usr/lib/python3/dist-packages")
+    assert commands.named_library() == "/usr/lib/python3/dist-packages"
+    monkeypatch.setenv("PYUNSHARE_LIBRARY", "lib/python3/dist-packages")
+    with pytest.raises(SystemExit, match="absolute path"):
+        commands.named_library()
 
 
 # ---- where it cannot be loaded ------------------------------------------------------------------
