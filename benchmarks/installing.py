@@ -6,11 +6,15 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(CHECKOUT))
+from building.script import installed_script  # noqa: E402
+
 OPTIONS = "-ISXutf8"  # what the installed command starts the interpreter with
 NEEDED_TO_INSTALL = (
     "bin",
@@ -48,8 +52,19 @@ class Installation:
 
     @property
     def command(self) -> str:
-        """The installed command."""
+        """The command as pip installs it."""
         return str(self.directory / "bin" / "pyunshare")
+
+    @property
+    def command_of_a_distribution(self) -> str:
+        """The command as distributions build it: it knows where the package is."""
+        return self.script("pyunshare-of-a-distribution", self._text_for_a_distribution())
+
+    def _text_for_a_distribution(self) -> str:
+        minor = self.interpreter.version[1]
+        library = self.directory / "lib" / f"python3.{minor}" / "site-packages"
+        search = (CHECKOUT / "bin" / "pyunshare").read_text(encoding="utf-8")
+        return installed_script(search, str(library)).partition("\n")[2]
 
     @property
     def bare(self) -> Sequence[str]:
@@ -78,19 +93,20 @@ class Installation:
     @property
     def command_of_a_wheel(self) -> str:
         """The command as installers write it from a wheel: they drop the options."""
-        path = self.directory / "bin" / "pyunshare-of-a-wheel"
+        path = self.directory / "from-a-wheel" / "pyunshare"
         if not path.exists():
             text = Path(self.command).read_text(encoding="utf-8")
             _, _, body = text.partition("\n")
+            path.parent.mkdir()
             path.write_text(f"#!{self.directory}/bin/python\n{body}", encoding="utf-8")
             path.chmod(0o755)
         return str(path)
 
     def changed_script(self, name: str, last_line: str) -> str:
-        """Write the command's script with another last line, and return its path."""
-        lines = Path(self.command).read_text(encoding="utf-8").splitlines(keepends=True)
-        assert lines[-1] == "main()\n"
-        return self.script(name, "".join(lines[1:-1]) + last_line + "\n")
+        """Write a distribution's script with another last line, and return its path."""
+        text, last, _ = self._text_for_a_distribution().rpartition("main()\n")
+        assert last
+        return self.script(name, text + last_line + "\n")
 
 
 def interpreters(paths: Iterable[str] = ()) -> list[Interpreter]:
@@ -136,7 +152,7 @@ def install(interpreter: Interpreter, directory: Path) -> Installation:
     python = str(installation.directory / "bin" / "python")
     quiet = ["--quiet", "--disable-pip-version-check", "--no-warn-script-location"]
     without_packagers_choice = {
-        name: value for name, value in os.environ.items() if name != "PYUNSHARE_INTERPRETER"
+        name: value for name, value in os.environ.items() if not name.startswith("PYUNSHARE_")
     }
     subprocess.run(
         [python, "-I", "-m", "pip", "install", *quiet, str(source)],

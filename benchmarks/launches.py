@@ -26,7 +26,7 @@ BARE = "python -IS -c pass"
 ENVIRONMENT_S = "venv's python -I -c pass"
 FLOOR = "only exec"
 ONE_FILE = "pyunshare.pyz -u"
-FROM_A_WHEEL = ", from a wheel"
+BY_PIP, FROM_A_WHEEL = ", by pip", ", from a wheel"
 MAP_AUTO = "--map-auto -r"
 REFERENCE_MAP_AUTO = "reference --map-auto -r"
 
@@ -61,18 +61,23 @@ def commands(
         FLOOR: Command([floor]),
         ONE_FILE: Command([*installation.one_file(), "-u", PROGRAM]),
     }
+    command = installation.command_of_a_distribution
+    flavours = {
+        "": command,
+        BY_PIP: installation.command,
+        FROM_A_WHEEL: installation.command_of_a_wheel,
+    }
     for options in LIMITS:
-        result[options] = Command([installation.command, *options.split(), PROGRAM])
-        words = [installation.command_of_a_wheel, *options.split(), PROGRAM]
-        result[options + FROM_A_WHEEL] = Command(words)
+        for flavour, file in flavours.items():
+            result[options + flavour] = Command([file, *options.split(), PROGRAM])
     for option, fails in WITHOUT_PROGRAM.items():
-        result[option] = Command([installation.command, option], fails)
+        result[option] = Command([command, option], fails)
     missing = ordinary_user.missing()
     if reference is None or missing:
         print(f"{MAP_AUTO} is left out, for want of {missing or 'a reference'}")
         return result
     wrapper = ordinary_user.becoming_one(reference, workspace)
-    for name, program in ((MAP_AUTO, installation.command), (REFERENCE_MAP_AUTO, reference)):
+    for name, program in ((MAP_AUTO, command), (REFERENCE_MAP_AUTO, reference)):
         words = [program, *MAP_AUTO.split(), PROGRAM]
         result[name] = Command(words, wrapper=wrapper)
     return result
@@ -95,11 +100,9 @@ def rows_of_times(timings: dict[str, Timing]) -> list[Row]:
         return Row(what, timing.spread, "ms", " + ".join(against), ratio, limit)
 
     rows = [row(FLOOR, [baseline], None) for baseline in (BARE, ENVIRONMENT_S)]
-    for baseline in (BARE, ENVIRONMENT_S):
-        rows += [row(options, [baseline], limit) for options, limit in LIMITS.items()]
+    for flavour, baseline in (("", BARE), (BY_PIP, ENVIRONMENT_S), (FROM_A_WHEEL, ENVIRONMENT_S)):
+        rows += [row(options + flavour, [baseline], limit) for options, limit in LIMITS.items()]
     rows.append(row(ONE_FILE, [BARE], None))
-    for options, limit in LIMITS.items():
-        rows.append(row(options + FROM_A_WHEEL, [ENVIRONMENT_S], limit))
     if MAP_AUTO in timings:
         rows.append(row(MAP_AUTO, [REFERENCE_MAP_AUTO, BARE], TIGHT))
     rows += [row(option, [BARE], ROOMY) for option in WITHOUT_PROGRAM]
