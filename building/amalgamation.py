@@ -42,10 +42,8 @@ __package__, __spec__ = "pyunshare", ModuleSpec("pyunshare.amalgamation", None)
 """
 
 # Modules that are imported only when needed are to find these parts, and not import them again.
-FOOTER = f"""
-for _part in {PARTS}:
-    sys.modules[f"pyunshare.{{_part}}"] = sys.modules[__name__]
-"""
+NAMES = tuple(f"pyunshare.{part}" for part in PARTS)
+FOOTER = f"sys.modules.update(dict.fromkeys({NAMES}, sys.modules[__name__]))\n"
 
 
 def amalgamation(package: Path) -> str:

@@ -75,7 +75,7 @@ class BuildScripts(build_scripts):
         super().run()
 
     def _quick(self, search: Path) -> str:
-        quick = Path(self.build_dir, "quick", search.name)
+        quick = Path(self.get_finalized_command("build").build_temp, "scripts", search.name)
         self.mkpath(str(quick.parent))
         text = script.installed_script(search.read_text(encoding="utf-8"), named_library())
         quick.write_text(text, encoding="utf-8")

@@ -7,6 +7,7 @@ import posix
 from .advice import Advice, Case, search_path
 from .causes import HIGHEST_ID_COUNT, USUAL_DIRECTORIES, Block, found_program
 from .experiments import CAP_SETFCAP, CAP_SETGID, CAP_SETUID, has_capability
+from .idmaps import joined_ranges
 from .syscalls import CLONE_NEWUSER
 
 TYPE_CHECKING = False
@@ -82,7 +83,7 @@ def tool_refuses(case: Case) -> Advice | None:
     id_map = case.request.users if tool == "newuidmap" else case.request.groups
     return (
         not_owned(case, id_map, tool)
-        or impossible_map(id_map.joined_ranges())
+        or impossible_map(joined_ranges(id_map))
         or _tool_without_power(case, tool)
     )
 
@@ -93,7 +94,7 @@ def not_owned(case: Case, id_map: IdMap, tool: str) -> Advice | None:
     kind = id_map.kind
     blocks = case.machine.blocks_of(kind, user)
     own = user if kind == "uid" else posix.getgid()
-    for block in id_map.joined_ranges():
+    for block in joined_ranges(id_map):
         is_own = block.outer == own and block.count == 1
         end = block.outer + block.count
         if is_own or any(owned.start <= block.outer and end <= owned.end for owned in blocks):
@@ -164,7 +165,7 @@ def is_privileged_tool(path: str) -> bool:
 def map_is_refused(case: Case) -> Advice | None:
     """The kernel has not taken a map that the mapper has written."""
     id_map = case.request.users if "uid_map" in case.message else case.request.groups
-    ranges = id_map.joined_ranges()
+    ranges = joined_ranges(id_map)
     return impossible_map(ranges) or _no_right_to_map(case, id_map, ranges)
 
 
@@ -191,7 +192,7 @@ def _no_right_to_map(case: Case, id_map: IdMap, ranges: list[Range]) -> Advice |
 def map_is_too_long(case: Case) -> Advice | None:
     """The text of a map is more than the kernel takes."""
     id_map = case.request.users if "uid_map" in case.message else case.request.groups
-    count = len(id_map.joined_ranges())
+    count = len(joined_ranges(id_map))
     return Advice(
         f"the {count} ranges are more than fit: join neighbouring ones, to {MAP_LINES} or fewer"
     )
@@ -249,7 +250,7 @@ def id_is_not_mapped(case: Case) -> Advice | None:
     word = "user" if is_user else "group"
     inside = [(id_map.single, 1)] if id_map.is_single else []
     if id_map.needs_mapper:
-        inside = [(block.inner, block.count) for block in id_map.joined_ranges()]
+        inside = [(block.inner, block.count) for block in joined_ranges(id_map)]
     if any(start is not None and start <= wanted < start + count for start, count in inside):
         return None
     here = ", ".join(_ids(start, count) for start, count in inside if start is not None) or "none"

@@ -93,13 +93,12 @@ def start_binder(request: "Request", command: str) -> "Helper | None":
 
 def start_mapper(request: "Request", command: str) -> "Helper | None":
     """Start a helper for the id maps that have more in them than the worker may write."""
-    maps = {
-        id_map.kind: id_map.joined_ranges()
-        for id_map in (request.users, request.groups)
-        if id_map.needs_mapper
-    }
-    if not maps:
+    id_maps = [id_map for id_map in (request.users, request.groups) if id_map.needs_mapper]
+    if not id_maps:
         return None
+    from .idmaps import joined_ranges
+
+    maps = {id_map.kind: joined_ranges(id_map) for id_map in id_maps}
     process = posix.getpid()
     return Helper("mapper", command, lambda: write_id_maps(maps, process, command))
 
@@ -149,7 +148,8 @@ def _run(words: "list[str]", command: str) -> None:
     """Run a program and wait for it. Raises SilentFailure with its status if it fails."""
     try:
         process = posix.posix_spawnp(words[0], words, posix.environ)  # half as long as to fork
-    except OSError:  # try again, to tell which of the two steps fails
+    except (OSError, ValueError):
+        # A fork can pass on variables without a name, too, and tells which of the two steps fails.
         process = attempt("fork failed", posix.fork)
         if process == 0:
             finish(command, start_program, words)

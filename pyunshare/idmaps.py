@@ -3,6 +3,10 @@
 from .errors import UsageError
 from .values import UNSIGNED_32_BIT, integer
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .request import IdMap
+
 
 class Range:
     """``count`` ids from ``inner`` on in the namespace are those from ``outer`` on outside.
@@ -35,6 +39,14 @@ def parse_range(text: str) -> Range:
     except (ValueError, OverflowError):
         raise UsageError(("invalid mapping '%s'", text)) from None
     return Range(inner, outer, count)
+
+
+def joined_ranges(id_map: "IdMap") -> "list[Range]":
+    """Return the ranges to map, with the single mapping, if there is one, before them."""
+    ranges = [block for block in id_map.ranges if block.count]
+    if id_map.single is None:
+        return ranges
+    return with_single(ranges, id_map.single, id_map.caller)
 
 
 def with_single(ranges: "list[Range]", single: int, caller: int) -> "list[Range]":

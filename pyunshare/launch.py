@@ -10,12 +10,10 @@ A kind of step that few launches have is a module of its own, loaded only if it 
 import _signal
 import posix
 
-from .errors import LaunchError, attempt, give_hint, keep_to_english, load_hints
+from .errors import LaunchError, attempt, give_hint, load_hints
 from .files import write_file
 from .program import chosen_variables, start_program
 from .syscalls import (
-    CLOCK_BOOTTIME,
-    CLOCK_MONOTONIC,
     CLONE_NEWNS,
     EINVAL,
     ENOENT,
@@ -40,7 +38,6 @@ if TYPE_CHECKING:
     from .request import IdMap, Request
 
 SETGROUPS = "/proc/self/setgroups"
-CLOCK_OFFSETS = "/proc/self/timens_offsets"
 
 
 def launch(request: "Request", words: "list[str]", command: str) -> int:
@@ -86,6 +83,10 @@ def enter(
         from . import helpers
     if request.fork:
         from .processes import Gate, Worker
+    if request.clock_offsets:
+        from . import clocks
+    if request.changes_directories:
+        from . import directories
     if request.binfmt_misc is not None:
         from . import binfmt
     if request.changes_credentials:
@@ -106,7 +107,8 @@ def enter(
         attempt("unshare failed", unshare, request.flags)
         if mapper:
             mapper.do_job()
-        _set_clock_offsets(request.clock_offsets)
+        if request.clock_offsets:
+            clocks.set_clock_offsets(request.clock_offsets)
         if request.fork:
             worker = Worker(gate, request.forward_signals)
     except BaseException:
@@ -129,7 +131,9 @@ def enter(
     _change_propagation(request)
     if request.binfmt_misc is not None:
         binfmt.register_early(request)
-    _change_root(request)
+    if request.changes_directories:
+        directories.change_root(request.root)
+        directories.change_working_directory(request.working_directory)
     _mount_new_proc(request)
     if request.binfmt_misc is not None:
         binfmt.mount_binfmt_misc(request)
@@ -182,15 +186,6 @@ def _be_parent(
     return worker.attend()
 
 
-def _set_clock_offsets(offsets: "dict[int, int]") -> None:
-    """Set the clocks of the new time namespace: time_namespaces(7)."""
-    for clock in (CLOCK_BOOTTIME, CLOCK_MONOTONIC):
-        if clock in offsets:
-            text = f"{clock} {offsets[clock]} 0"
-            wordings = f"failed to open {CLOCK_OFFSETS}", f"failed to write to {CLOCK_OFFSETS}"
-            write_file(CLOCK_OFFSETS, text, *wordings)
-
-
 def _map_caller(users: "IdMap") -> None:
     """Map the one user that the worker may map by itself: user_namespaces(7)."""
     if users.is_single:
@@ -232,21 +227,6 @@ def _change_propagation(request: "Request") -> None:
 
 def _set_propagation(target: str, propagation: int, wording: "Wording") -> None:
     attempt(wording, mount, "none", target, None, MS_REC | propagation)
-
-
-def _change_root(request: "Request") -> None:
-    """Change the root directory, and the working directory, which is looked up inside it."""
-    if request.root is not None:
-        wording = "cannot change root directory to '%s'", request.root
-        attempt(wording, posix.chroot, request.root)
-        keep_to_english()
-        _change_directory("/")
-    if request.working_directory is not None:
-        _change_directory(request.working_directory)
-
-
-def _change_directory(path: str) -> None:
-    attempt(("cannot change directory to %s", path), posix.chdir, path)
 
 
 def _mount_new_proc(request: "Request") -> None:

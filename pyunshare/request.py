@@ -48,15 +48,6 @@ class IdMap:
         """Whether the single mapping is the whole map."""
         return self.single is not None and not self.needs_mapper
 
-    def joined_ranges(self) -> "list[Range]":
-        """Return the ranges to map, with the single mapping, if there is one, before them."""
-        ranges = [block for block in self.ranges if block.count]
-        if self.single is None:
-            return ranges
-        from .idmaps import with_single
-
-        return with_single(ranges, self.single, self.caller)
-
 
 class Request:
     """A launch as it was asked for; None, False or empty is "not asked for"."""
@@ -107,6 +98,11 @@ class Request:
         """Whether user or group are to be changed, before unshare(2) or after."""
         ids = self.users.owner, self.groups.owner, self.uid, self.gid
         return ids != (None, None, None, None)
+
+    @property
+    def changes_directories(self) -> bool:
+        """Whether there is another root directory or working directory to go to."""
+        return self.root is not None or self.working_directory is not None
 
     @property
     def keeps_capabilities(self) -> bool:

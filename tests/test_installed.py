@@ -162,6 +162,7 @@ ACTIONS = {"pyunshare.actions"}
 VALUES = ACTIONS | {"errno", "pyunshare.values"}
 HELPERS = {"pyunshare.helpers", "pyunshare.processes"}
 RANGES = HELPERS | VALUES | {"pyunshare.idmaps"}
+DIRECTORIES = {"pyunshare.directories"}
 CREDENTIALS = {"pyunshare.credentials"}
 KEEPING = C_LIBRARY | ACTIONS | {"pyunshare.capabilities"}
 
@@ -179,12 +180,12 @@ LOADED = {
     "-ipf --mount-proc": C_LIBRARY | FORK,
     "-f --kill-child": C_LIBRARY | FORK,
     "-f --forward-signals": FORK | ACTIONS,
-    "-R /": FOR_UNSHARE | ACTIONS,
-    "-w /": FOR_UNSHARE | ACTIONS,
+    "-R /": FOR_UNSHARE | ACTIONS | DIRECTORIES,
+    "-w /": FOR_UNSHARE | ACTIONS | DIRECTORIES,
     "--clear-env": FOR_UNSHARE | ACTIONS,
     "--propagation slave -m": C_LIBRARY | ACTIONS,
     "-S 0": FOR_UNSHARE | VALUES | CREDENTIALS,
-    "-T --boottime 1": FOR_UNSHARE | VALUES,
+    "-T --boottime 1": FOR_UNSHARE | VALUES | {"pyunshare.clocks"},
     "--kill-child=TERM": C_LIBRARY | FORK | (VALUES - ACTIONS) | {"pyunshare.signals"},
     "--map-user 0": FOR_UNSHARE | VALUES,
     "--map-users 0:0:1": FOR_UNSHARE | RANGES,

@@ -10,6 +10,7 @@ from errno import ERANGE
 import pytest
 
 from pyunshare.errors import UsageError
+from pyunshare.idmaps import joined_ranges
 from pyunshare.parser import parse
 from pyunshare.request import BINFMT_MISC, Request
 from pyunshare.syscalls import (
@@ -327,7 +328,7 @@ def test_user_map(
 ) -> None:
     users = asked(line).users
     assert (users.is_single, users.needs_mapper) == (is_single, needs_mapper)
-    assert [one.as_tuple() for one in users.joined_ranges()] == joined
+    assert [one.as_tuple() for one in joined_ranges(users)] == joined
 
 
 def test_setgroups() -> None:
