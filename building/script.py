@@ -11,6 +11,11 @@ TEMPLATE = '''\
 {first_line}
 """Run pyunshare from where it was installed. Made by building/script.py."""
 
+import _signal
+
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # so Ctrl-C ends this as it does a C program
+
 import sys
 from _frozen_importlib_external import SourceFileLoader
 

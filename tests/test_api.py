@@ -568,8 +568,8 @@ def test_exceptions_at_any_moment_leave_nothing(way: dict[str, Any]) -> None:
         step = 0.0001 if interface._a_thread_can_do(*thread_question(way)) else 0.0007
         for index in range(1, 41):
             # Once more a second later: Python drops what is raised while it finalizes an object.
-            signal.setitimer(signal.ITIMER_REAL, index * step, 1)
             with contextlib.suppress(Interruption):
+                signal.setitimer(signal.ITIMER_REAL, index * step, 1)
                 pyunshare.run(["sleep", "1000"], **way)
             signal.setitimer(signal.ITIMER_REAL, 0)
             support.wait_for(lambda: not support.left_over_children(), "the end of all")
