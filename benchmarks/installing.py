@@ -55,9 +55,8 @@ class Installation:
         """The command as pip installs it."""
         return str(self.directory / "bin" / "pyunshare")
 
-    @property
     def command_of_a_distribution(self) -> str:
-        """The command as distributions build it: it knows where the package is."""
+        """Write the command as distributions build it, to know where the package is."""
         return self.script("pyunshare-of-a-distribution", self._text_for_a_distribution())
 
     def _text_for_a_distribution(self) -> str:
@@ -90,9 +89,16 @@ class Installation:
         path.chmod(0o755)
         return str(path)
 
-    @property
+    def command_through_a_link(self) -> str:
+        """Make a link to the command as pip installs it, elsewhere."""
+        path = self.directory / "links" / "pyunshare"
+        path.parent.mkdir(exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.symlink_to(self.command)
+        return str(path)
+
     def command_of_a_wheel(self) -> str:
-        """The command as installers write it from a wheel: they drop the options."""
+        """Write the command as installers write it from a wheel: they drop the options."""
         path = self.directory / "from-a-wheel" / "pyunshare"
         if not path.exists():
             text = Path(self.command).read_text(encoding="utf-8")

@@ -27,6 +27,7 @@ ENVIRONMENT_S = "venv's python -I -c pass"
 FLOOR = "only exec"
 ONE_FILE = "pyunshare.pyz -u"
 BY_PIP, FROM_A_WHEEL = ", by pip", ", from a wheel"
+LINKED = "-u, by pip, through a link"
 MAP_AUTO = "--map-auto -r"
 REFERENCE_MAP_AUTO = "reference --map-auto -r"
 
@@ -59,13 +60,14 @@ def commands(
         BARE: Command(installation.bare),
         ENVIRONMENT_S: Command(installation.environment),
         FLOOR: Command([floor]),
+        LINKED: Command([installation.command_through_a_link(), "-u", PROGRAM]),
         ONE_FILE: Command([*installation.one_file(), "-u", PROGRAM]),
     }
-    command = installation.command_of_a_distribution
+    command = installation.command_of_a_distribution()
     flavours = {
         "": command,
         BY_PIP: installation.command,
-        FROM_A_WHEEL: installation.command_of_a_wheel,
+        FROM_A_WHEEL: installation.command_of_a_wheel(),
     }
     for options in LIMITS:
         for flavour, file in flavours.items():
@@ -102,6 +104,7 @@ def rows_of_times(timings: dict[str, Timing]) -> list[Row]:
     rows = [row(FLOOR, [baseline], None) for baseline in (BARE, ENVIRONMENT_S)]
     for flavour, baseline in (("", BARE), (BY_PIP, ENVIRONMENT_S), (FROM_A_WHEEL, ENVIRONMENT_S)):
         rows += [row(options + flavour, [baseline], limit) for options, limit in LIMITS.items()]
+    rows.append(row(LINKED, [ENVIRONMENT_S], None))
     rows.append(row(ONE_FILE, [BARE], None))
     if MAP_AUTO in timings:
         rows.append(row(MAP_AUTO, [REFERENCE_MAP_AUTO, BARE], TIGHT))

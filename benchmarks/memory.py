@@ -28,7 +28,7 @@ BESIDE = ", beside another"
 def measure_memory(installation: Installation) -> dict[str, list[int]]:
     """Return the private memory (kB) of the parent and of a sleeper, alone and not."""
     sleepers = {
-        PARENT: [installation.command_of_a_distribution, "-f", "/bin/cat"],
+        PARENT: [installation.command_of_a_distribution(), "-f", "/bin/cat"],
         PYTHON: [installation.interpreter.path, OPTIONS, "-c", SLEEPER],
     }
     memory = {name: _samples(words) for name, words in sleepers.items()}

@@ -103,7 +103,7 @@ class Benchmark:
         if self._reference is None:
             print("Growth is left out, for want of a reference")
             return kinds
-        programs = installation.command_of_a_distribution, self._reference
+        programs = installation.command_of_a_distribution(), self._reference
         for kind in growth.KINDS:
             timings = growth.measure_times(kind, *programs, self._effort.growth, self._workspace)
             found = growth.growth(kind, timings)

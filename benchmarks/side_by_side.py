@@ -55,7 +55,10 @@ def commands(
     """Return all that is to be measured in turn."""
     interpreter = installation.interpreter.path
     script = str(Path(__file__).with_name("ctypes_script.py"))
-    programs = {PYUNSHARE: [installation.command_of_a_distribution], SCRIPT: [interpreter, script]}
+    programs = {
+        PYUNSHARE: [installation.command_of_a_distribution()],
+        SCRIPT: [interpreter, script],
+    }
     if reference:
         programs[REFERENCE] = [reference]
     if busybox:

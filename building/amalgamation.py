@@ -34,8 +34,6 @@ HEADER = """\
 # The modules of a launch in one, made from them by building/amalgamation.py.
 import sys
 from _frozen_importlib import ModuleSpec
-if directory[0] != "/":  # what is loaded later would be looked for from where --wd leads to
-    raise FileNotFoundError(directory)
 package = sys.modules["pyunshare"] = type(sys)("pyunshare")
 package.__path__ = [directory]
 __package__, __spec__ = "pyunshare", ModuleSpec("pyunshare.amalgamation", None)

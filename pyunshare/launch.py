@@ -142,7 +142,7 @@ def enter(
         credentials.change_user(request.uid)
     if request.keeps_capabilities:
         keep_capabilities()
-    if worker and request.changes_credentials:  # then the kernel may have forgotten it
+    if worker and request.changes_credentials:  # which may have made the kernel forget it
         worker.arm_death_signal(request.kill_child)
     return None
 

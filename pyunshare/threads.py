@@ -7,6 +7,8 @@ from typing import Callable, TypeVar
 
 Result = TypeVar("Result")
 
+BEGUN, GIVEN_UP = "begun", "given up"
+
 
 class NoThreadError(RuntimeError):
     """No thread can be started: as after unshare(2) with a new PID namespace, or at a limit."""
@@ -23,11 +25,15 @@ def call_in_thread(
     to its end all the same; ``interrupt``, called again and again, is to hasten that end. The
     thread then goes on to ``afterwards``.
     """
+    # Whether the thread begins or the caller gives up before that: whoever is first says it here.
+    fate: dict[str, str] = {}
     outcome: list[tuple[Result | None, BaseException | None]] = []
     done = _thread.allocate_lock()
     done.acquire()
 
     def run() -> None:
+        if fate.setdefault("is", BEGUN) != BEGUN:
+            return
         try:
             outcome.append((call(), None))
         except BaseException as error:
@@ -38,17 +44,17 @@ def call_in_thread(
         if afterwards:
             afterwards()
 
-    is_running = True
     try:
         try:
             _thread.start_new_thread(run, ())
         except RuntimeError as reason:
-            is_running = False
             raise NoThreadError(str(reason)) from None
         done.acquire()
     except BaseException:
-        while is_running and not outcome:
+        while not outcome:
             try:
+                if fate.setdefault("is", GIVEN_UP) == GIVEN_UP:
+                    break
                 interrupt()
                 done.acquire(timeout=0.02)
             except BaseException:  # once more the same: it is raised below

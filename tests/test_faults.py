@@ -8,6 +8,7 @@ purpose, the row stands in a table of its own with the reason.
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,6 @@ from faults import (
     Traced,
     calls_before_unshare,
     comparable_message,
-    run_traced,
     run_with_fault,
     stopped_at,
 )
@@ -642,6 +642,22 @@ def test_map_tools_that_work() -> None:
     assert (status, message) == (0, "")
 
 
+def test_a_map_tool_gets_what_the_launch_was_given() -> None:
+    """Variables that no dictionary can hold, and no signal ignored."""
+    seen = support.new_directory() / "seen"
+    seen.parent.chmod(0o777)
+    script = f"#!/bin/sh\nexec >{seen}\n/bin/cat /proc/$$/environ\n/bin/grep SigIgn /proc/$$/status"
+    tools = with_map_tools(newuidmap=script)
+    entries = [f"PATH={tools['PATH']}", "A=1", "MALFORMED", "A=2", "=NAMELESS"]
+    conditions = ["emptyenv", *(f"env={entry}" for entry in entries)]
+    user = WITH_SUBORDINATE_IDS
+    result = support.start(
+        support.command(user), ["--map-auto", "/bin/true"], user=user, conditions=conditions
+    )
+    assert (result.status, result.stderr) == (0, b"")
+    assert seen.read_text() == "\0".join([*entries, "SigIgn:\t0000000000000000\n"])
+
+
 def test_a_map_tool_that_may_not_be_executed() -> None:
     environment = with_map_tools()
     Path(environment["PATH"], "newuidmap").chmod(0o644)
@@ -686,36 +702,26 @@ def _whole_line(path: Path) -> str:
     return text if text.endswith("\n") else ""
 
 
-# The mapper's second fork, for newgidmap. It spawns, and forks where that fails; and whatever the
-# C library spawns with, it makes do with clone(2).
-NO_SECOND_FORK = (
-    *("-e", f"trace={FORK}", "-e", "inject=?clone3:error=ENOSYS"),
-    *("-e", "inject=clone,?fork,?vfork:error=EAGAIN:when=2+"),
-)
-NO_SECOND_WAIT = ("-e", "trace=wait4", "-e", "inject=wait4:error=ECHILD:when=2")
+TOOL_FAULTS = [
+    *rows("--map-auto", FORK, "EAGAIN", "2"),  # the mapper's second, for newgidmap
+    *rows("--map-auto", "wait4", "ECHILD", "2"),
+]
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (NO_SECOND_FORK, "fork failed: Resource temporarily unavailable"),
-        (NO_SECOND_WAIT, "waitpid failed: No child processes"),
-    ],
-    ids=["fork", "wait"],
-)
-def test_a_mapper_that_cannot_go_on(options: Sequence[str], message: str) -> None:
-    launch = Launch("--map-auto")
+@pytest.mark.parametrize("row", TOOL_FAULTS, ids=row_name)
+def test_a_mapper_that_cannot_go_on(row: Row) -> None:
+    launch = Launch(*row.words)
     user = WITH_SUBORDINATE_IDS
-    traced = run_traced(
+    traced = run_with_fault(
         support.command(user),
         launch.words,
-        ["--seccomp-bpf", *options],
+        row.fault,
         user=user,
         environment=with_map_tools(),
     )
     assert traced.struck
     assert traced.result.status == 1
-    assert traced.message == message
+    assert re.fullmatch(r"(fork failed: Resource|waitpid failed: No child).*", traced.message)
     assert not launch.marker.exists()
 
 

@@ -93,17 +93,19 @@ def test_nothing_of_the_caller_is_run(decoys: Path) -> None:
     }
 
 
-def test_link_beside_decoys_finds_the_real_package(decoys: Path) -> None:
+@pytest.mark.parametrize("name", ["pyunshare", "unshare", "my-pyunshare"])
+def test_link_beside_decoys_finds_the_real_package(name: str, decoys: Path) -> None:
     programs = decoys / "bin"
     programs.mkdir()
-    (programs / "unshare").symlink_to(SCRIPT)
+    (programs / name).symlink_to(SCRIPT)
+    (programs / "unshare..").symlink_to(decoys)
     shown = subprocess.run(
-        [programs / "unshare", "-x"], cwd=decoys, capture_output=True, text=True, check=False
+        [programs / name, "-x"], cwd=decoys, capture_output=True, text=True, check=False
     )
     assert shown.returncode == 1
     assert shown.stderr.splitlines() == [
-        "unshare: invalid option -- 'x'",
-        "Try 'unshare --help' for more information.",
+        f"{name}: invalid option -- 'x'",
+        f"Try '{name} --help' for more information.",
     ]
 
 
@@ -218,13 +220,19 @@ def test_modules_loaded_at_the_moment_of_exec(options: str, tmp_path: Path) -> N
 
 
 @needs("root")
-def test_modules_loaded_through_a_link(tmp_path: Path) -> None:
-    """They are found by the text in the script, which has to find the same."""
-    lister, link = tmp_path / "list_modules.py", tmp_path / "unshare"
+def test_modules_loaded_by_the_search(tmp_path: Path) -> None:
+    """It has to find the same."""
+    lister, searching = tmp_path / "list_modules.py", SCRIPT.with_name("pyunshare-searching")
     lister.write_text(LIST_MODULES)
-    link.symlink_to(SCRIPT)
-    direct, linked = (_modules_loaded(lister, script, "-u", "true") for script in (SCRIPT, link))
-    assert direct == linked
+    text = (support.CHECKOUT / "bin" / "pyunshare").read_text()
+    searching.write_text(script.installed_script(text, "/nonexistent"))
+    try:
+        direct, found = (
+            _modules_loaded(lister, each, "-u", "true") for each in (SCRIPT, searching)
+        )
+    finally:
+        searching.unlink()
+    assert direct == found
 
 
 def _modules_loaded(lister: Path, *words: str | Path) -> set[str]:
@@ -309,19 +317,37 @@ def test_the_interpreter_that_the_first_line_names(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_script_is_made_of_the_one_in_the_checkout() -> None:
-    search = (support.CHECKOUT / "bin" / "pyunshare").read_text()
-    _first_line, _, made = script.installed_script(search).partition("\n")
+    text = (support.CHECKOUT / "bin" / "pyunshare").read_text()
+    _first_line, _, made = script.installed_script(text).partition("\n")
     _first_line, _, installed = SCRIPT.read_text().partition("\n")
     assert installed == made
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_the_script_need_not_search(linked: bool, tmp_path: Path) -> None:
+    """The search costs time; here it is something else that shows."""
+    text = SCRIPT.read_text()
+    start, _search, end = text.split("'''")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (tmp_path / "lib").symlink_to(SCRIPT.parent.parent / "lib")
+    path = programs / "pyunshare"
+    path.write_text(f"{start}'searched'{end}")
+    path.chmod(0o755)
+    if linked:
+        path = tmp_path / "unshare"
+        path.symlink_to(programs / "pyunshare")
+    shown = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith(f"{path.name} from pyunshare ")
+
+
 def test_a_script_that_is_told_where_the_package_is(tmp_path: Path) -> None:
-    search = (support.CHECKOUT / "bin" / "pyunshare").read_text()
+    text = (support.CHECKOUT / "bin" / "pyunshare").read_text()
     library = sysconfig.get_path("purelib")
     interpreter, flags = SCRIPT.read_text().splitlines()[0].lstrip("#!").split()
     for place, status in ((library, 0), ("/nonexistent", 1)):
         path = tmp_path / "pyunshare"
-        path.write_text(script.installed_script(search, place))
+        path.write_text(script.installed_script(text, place))
         (tmp_path / "unshare").unlink(missing_ok=True)
         (tmp_path / "unshare").symlink_to(path)
         for each in (path, tmp_path / "unshare"):
@@ -332,9 +358,10 @@ def test_a_script_that_is_told_where_the_package_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["a\\b", "a = '''b'''"])
-def test_a_text_that_cannot_be_quoted_is_refused(text: str) -> None:
+def test_a_search_that_cannot_be_quoted_is_refused(text: str) -> None:
+    parts = ("#!python\n", "prefix = 1\n", f"{text}\n", "main()\n")
     with pytest.raises(ValueError, match="to be quoted"):
-        script.installed_script(f"#!python\n{text}\n")
+        script.installed_script("# ---- then ----\n\n".join(parts))
 
 
 def test_the_library_that_packagers_name(monkeypatch: pytest.MonkeyPatch) -> None:
