@@ -6,7 +6,13 @@ from errno import ENOSPC
 
 from .advice import Advice, Case
 from .causes import NAMESPACES, PID_DEPTH, UNLIMITED, Namespace
-from .experiments import CAP_SYS_ADMIN, filter_refuses, has_capability, outcome_of_unshare
+from .experiments import (
+    CAP_SETGID,
+    CAP_SYS_ADMIN,
+    filter_refuses,
+    has_capability,
+    outcome_of_unshare,
+)
 from .syscalls import CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER
 
 USERNS_CLONE = "kernel.unprivileged_userns_clone"  # Debian's and Arch's own
@@ -73,6 +79,15 @@ def unmapped_caller(case: Case) -> Advice | None:
                 "you are in, and then it can have none inside"
             )
     return None
+
+
+def owner_is_for_root(case: Case) -> Advice | None:
+    """The namespace was to be given to another owner, who one has to become first."""
+    owner = case.request.users.owner, case.request.groups.owner
+    if owner == (None, None) or has_capability(CAP_SETGID):
+        return None
+    cause = "only root may give the new user namespace to another owner"
+    return Advice(cause, case.as_root(case.command()))
 
 
 def without_power(case: Case) -> Advice | None:

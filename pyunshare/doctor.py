@@ -127,7 +127,9 @@ def check(machine: Machine | None = None) -> Report:
 
     def tried(trial: Trial) -> Finding:
         as_root = _attempted(trial.options, lambda: None) if os.geteuid() == 0 else None
-        as_user = _attempted(trial.ordinary_options, become) if can_become else None
+        as_user = None
+        if can_become and trial.ordinary_options is not None:
+            as_user = _attempted(trial.ordinary_options, become)
         return Finding(trial, as_root, as_user)
 
     return Report(
@@ -149,10 +151,13 @@ def _option_trials(machine: Machine, user: pwd.struct_passwd) -> list[Trial]:
     has_ids = all(machine.blocks_of(kind, user.pw_uid) for kind in ("uid", "gid"))
     map_root = ["-r"]
     own_proc = ["-pf", "--mount-proc"]
+    map_auto = ["--map-auto"]
+    # Nobody, who stands for all ordinary users, is not to be given ids.
+    may_want_ids = has_ids or user.pw_uid != NOBODY
     return [
         Trial("-r", map_root, map_root),
         Trial("-pf --mount-proc", own_proc, ["-r", *own_proc]),
-        Trial("--map-auto", ["--map-auto"], ["--map-auto"], has_ids),
+        Trial("--map-auto", map_auto, map_auto if may_want_ids else None, has_ids),
         Trial("--mount-binfmt", ["-rpf", "--mount-binfmt"], ["-rpf", "--mount-binfmt"], False),
     ]
 

@@ -29,12 +29,13 @@ class Outcome(NamedTuple):
 class Trial(NamedTuple):
     """A launch to try: its options, those that it takes for an ordinary user, and what it shows.
 
+    Without options for an ordinary user it is not tried as one.
     What is not ``expected`` may fail without the machine being at fault.
     """
 
     label: str
     options: list[str]
-    ordinary_options: list[str]
+    ordinary_options: list[str] | None
     is_expected: bool = True
 
 

@@ -81,6 +81,7 @@ def test_all_is_well_as_root() -> None:
         assert all(found[option]["works"] for option in [*EIGHT, "-r", "-pf --mount-proc"])
     assert data["user"] == {"name": "nobody", "uid": 65534}
     assert outcomes(data, "root")["--map-auto"]["works"]
+    assert outcomes(data, "user")["--map-auto"] is None  # nobody is not to be given ids
     assert data["subordinate_ids"]["root"] == {"uid": [[100000, 65536]], "gid": [[100000, 65536]]}
     assert data["chroot"] is False
     assert data["seccomp_filter"] is False

@@ -70,6 +70,16 @@ def test_who_asks_for_another_user_is_told_of_root_only(words: list[str]) -> Non
     assert told.typed == ["pyunshare " + " ".join(words)]
 
 
+@USERS
+@pytest.mark.parametrize("words", [["-r"], ["-m"], []], ids=str)
+def test_who_asks_for_another_owner_is_told_of_root_only(words: list[str], user: User) -> None:
+    told = tell(*words, "--owner", "0:0", "true", user=user)
+    assert told.messages == [f"{NAME}: setgroups failed: Operation not permitted"]
+    assert told.cause == "only root may give the new user namespace to another owner"
+    assert told.typed == [shlex.join(["pyunshare", *words, "--owner", "0:0", "true"])]
+    assert support.pyunshare(*words, "--owner", "0:0", "true").status == 0
+
+
 def test_a_root_without_the_capability() -> None:
     told = tell("-m", "true", conditions=["bounding=21"])
     assert told.cause == "this root has no CAP_SYS_ADMIN, as in a container"

@@ -386,7 +386,10 @@ def test_a_copy_of_the_script_tells_in_one_line_that_the_package_is_missing(tmp_
         interpreter = SCRIPT.read_text().splitlines()[0].lstrip("#!").split()
         line = [*interpreter, copy, "-u", "true"]
         shown = subprocess.run(line, capture_output=True, text=True, check=False)
-        assert shown.stderr == f"{copy}: cannot load pyunshare: No module named 'pyunshare'\n"
+        complaint = f"{copy}: cannot load pyunshare: No module named 'pyunshare'; looked first in "
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        place = f"{copy.parent}/../lib/python{version}/site-packages"
+        assert shown.stderr == f"{complaint}{place}\n"
         assert shown.returncode == 1
         (tmp_path / "lib").touch(exist_ok=True)  # and next with a file where a directory should be
 
