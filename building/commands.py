@@ -71,13 +71,13 @@ class BuildScripts(build_scripts):
     def run(self) -> None:
         """Build the scripts."""
         self.executable = named_interpreter() or self.executable
-        self.scripts = [self._quick(Path(search)) for search in self.scripts]
+        self.scripts = [self._quick(Path(source)) for source in self.scripts]
         super().run()
 
-    def _quick(self, search: Path) -> str:
-        quick = Path(self.get_finalized_command("build").build_temp, "scripts", search.name)
+    def _quick(self, source: Path) -> str:
+        quick = Path(self.get_finalized_command("build").build_temp, "scripts", source.name)
         self.mkpath(str(quick.parent))
-        text = script.installed_script(search.read_text(encoding="utf-8"), named_library())
+        text = script.installed_script(source.read_text(encoding="utf-8"), named_library())
         quick.write_text(text, encoding="utf-8")
         return str(quick)
 

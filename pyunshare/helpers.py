@@ -66,11 +66,7 @@ class Helper:
     def do_job(self) -> None:
         """See the job done. Raises SilentFailure, or LaunchError if the helper was killed."""
         self._gate.open()
-        status = self._see_it_end()
-        if posix.WIFSIGNALED(status):
-            raise LaunchError(f"{self._name} was killed by signal {posix.WTERMSIG(status)}")
-        if status:
-            raise SilentFailure(posix.WEXITSTATUS(status))
+        _check_end(self._name, self._see_it_end())
 
     def dismiss(self) -> None:
         """See the helper end, the job undone unless it was done before."""
@@ -151,8 +147,12 @@ def _run(words: "list[str]", command: str) -> None:
     process = attempt("fork failed", posix.fork)
     if process == 0:
         finish(command, start_program, words)
-    status = wait_for(process)
+    _check_end(words[0], wait_for(process), f"{words[0]} failed")
+
+
+def _check_end(name: str, status: int, message: str = "") -> None:
+    """Raise what a wait status calls for: SilentFailure, or LaunchError for a killed process."""
     if posix.WIFSIGNALED(status):
-        raise LaunchError(f"{words[0]} was killed by signal {posix.WTERMSIG(status)}")
+        raise LaunchError(f"{name} was killed by signal {posix.WTERMSIG(status)}")
     if status:
-        raise SilentFailure(posix.WEXITSTATUS(status), f"{words[0]} failed")
+        raise SilentFailure(posix.WEXITSTATUS(status), message)

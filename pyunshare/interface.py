@@ -103,10 +103,9 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
         Returns False where this process can have no more threads.
         """
         directory = keywords.pop("cwd", None)
+        env = keywords.pop("env", None)
         if request.clear_environment:
-            keywords["env"] = chosen_variables(
-                as_bytes(keywords.get("env")), request.kept_variables
-            )
+            env = chosen_variables(as_bytes(env), request.kept_variables)
         request.fork = False  # it will be a child in any case
         load_c_library()
 
@@ -119,8 +118,8 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
                 os.chdir(directory)
             enter(request, "pyunshare")
             try:
-                starter = Starter(self, request, keywords, failed)
-                start_program(words, as_bytes(keywords.get("env")), name, starter)
+                variables = None if env is None else as_bytes(env)
+                start_program(words, variables, name, Starter(self, request, keywords, failed))
             except Started:
                 pass
             except NotStarted as failure:

@@ -69,11 +69,10 @@ class Starter:
         self._keywords = keywords
         self._failed = failed
 
-    def __call__(self, path: str, words: list[str], variables: object) -> NoReturn:
-        """Start the program in a file, and raise Started. Raises OSError as execve(2) fails.
-
-        The environment variables are those of the keywords.
-        """
+    def __call__(
+        self, path: str, words: list[str], variables: Mapping[bytes, bytes] | None
+    ) -> NoReturn:
+        """Start the program in a file, and raise Started. Raises OSError as execve(2) fails."""
         if path in self._failed:
             raise self._failed[path]
         os.stat(path)  # most directories of PATH do not have it, which is told sooner so
@@ -82,7 +81,9 @@ class Starter:
         self._is_first = False
         executable = path if "/" in path else f"./{path}"
         try:
-            start_child(self._process, words, {**self._keywords, "executable": executable})
+            start_child(
+                self._process, words, {**self._keywords, "env": variables, "executable": executable}
+            )
         except BaseException as error:
             self._process._child_created = False  # subprocess has waited for it
             if not isinstance(error, OSError):

@@ -38,7 +38,6 @@ def test_an_exception_before_the_thread_has_begun(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(_thread, "start_new_thread", start)
     with pytest.raises(Interruption):
         call_in_thread(lambda: made.append("call"), lambda: made.append("interrupt"))
-    monkeypatch.undo()
     (thread,) = waiting
     thread.start()
     thread.join()
@@ -60,12 +59,9 @@ def test_an_exception_when_the_thread_has_begun(monkeypatch: pytest.MonkeyPatch)
         begun.wait()
         raise Interruption
 
-    with monkeypatch.context() as patched:
-        original = _thread.start_new_thread
-        patched.setattr("pyunshare.threads._thread.start_new_thread", start)
-        patched.setattr(threading, "_start_new_thread", original, raising=False)
-        with pytest.raises(Interruption):
-            call_in_thread(call, ended.set)
+    monkeypatch.setattr(_thread, "start_new_thread", start)
+    with pytest.raises(Interruption):
+        call_in_thread(call, ended.set)
     assert made == ["call"]
 
 
