@@ -19,7 +19,7 @@ PARTS = (
     "syscalls",
     "errors",
     "files",
-    "options",
+    "table",
     "parser",
     "request",
     "program",

@@ -20,7 +20,7 @@ except ModuleNotFoundError:
 
 from pyunshare import __version__
 from pyunshare.documentation import argument_parser
-from pyunshare.options import GENERAL
+from pyunshare.table import GENERAL
 
 PROJECT = Path(__file__).parent.parent
 PAGE = PROJECT / "man" / "pyunshare.1"

@@ -1,18 +1,34 @@
 """Make the command that is installed of bin/pyunshare, so that it starts sooner.
 
 Python compiles a script anew at each start, and to compile the search for the package takes as
-long as to load it. So the installed command tries the one usual place first, and has the search
-as text, which is compiled only if the package is not there.
+long as to load it. So where packagers say where the package will be, the installed command has no
+search. Otherwise it tries the one usual place first, and has the search as text, which is compiled
+only if the package is not there.
 """
 
 import re
 from typing import Optional
 
-QUICK_TRY = """\
+BEGINNING = """\
+# Made of bin/pyunshare, where all is explained, by building/script.py.
+
+"""
+
+LOADING = """\
 # The code takes the package's directory from this variable.
 directory = {directory}
 try:
     code = SourceFileLoader("amalgamation", directory + "/amalgamation.py").get_code("amalgamation")
+"""
+
+OR_FAIL = """\
+except OSError as error:
+    raise SystemExit(f"{__file__}: cannot load pyunshare: {error}")
+exec(code)
+
+"""
+
+OR_SEARCH = """\
 except OSError:
     # It is elsewhere. This is text, for to compile it each time would take long.
     code = '''
@@ -28,13 +44,14 @@ def installed_script(script: str, library: Optional[str] = None) -> str:
     ``script`` is the text of bin/pyunshare, and ``library`` is the directory that has the package
     ``pyunshare`` in it, if that is known. Raises ValueError if the search cannot be quoted.
     """
-    start, where_this_is, search, end = re.split(r"^# ---- .* ----\n\n", script, flags=re.MULTILINE)
-    if library is None:
-        start += where_this_is
-        directory = 'own + "/site-packages/pyunshare"'
-    else:
-        search = where_this_is + search
+    parts = re.split(r"^# ---- .* ----\n\n", script, flags=re.MULTILINE)
+    explanation, start, where_this_is, search, end = parts
+    first_line = explanation.partition("\n")[0] + "\n"
+    if library is not None:
         directory = repr(f"{library}/pyunshare")
+        return first_line + BEGINNING + start + LOADING.format(directory=directory) + OR_FAIL + end
     if "\\" in search or "'''" in search:
         raise ValueError("no backslash or ''' can stand in the search, which is to be quoted")
-    return start + QUICK_TRY.format(directory=directory, search=search) + end
+    loading = LOADING.format(directory='own + "/site-packages/pyunshare"')
+    search = OR_SEARCH.format(search=search)
+    return first_line + BEGINNING + start + where_this_is + loading + search + end

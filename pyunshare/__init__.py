@@ -6,7 +6,7 @@ from .version import __version__ as __version__
 _INTERFACE = {
     "LaunchError": "exceptions",
     "Popen": "interface",
-    "UsageError": "errors",
+    "UsageError": "exceptions",
     "create_subprocess_exec": "asynchronous",
     "run": "interface",
     "unshare": "calling",

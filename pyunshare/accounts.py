@@ -7,7 +7,7 @@ namespaces change.
 import posix
 from errno import EINVAL
 
-from .errors import UsageError
+from .errors import Failure
 from .files import read_file
 from .values import unsigned
 
@@ -40,14 +40,14 @@ def subordinate_ids(kind: str) -> "tuple[int, int]":
     try:
         user = pwd.getpwuid(user_id).pw_name
     except KeyError:
-        raise UsageError(("you (user %d) don't exist.", user_id)) from None
+        raise Failure(("you (user %d) don't exist.", user_id)) from None
     path = f"/etc/sub{kind}"
     for line in _read(path).split("\n"):
         fields = line.split(":", 2)
         if len(fields) == 3 and (fields[0] == user or _is_number(fields[0], user_id)):
             complaint = "failed to parse subid map"
             return unsigned(fields[1], complaint), unsigned(fields[2], complaint)
-    raise UsageError(('no line matching user "%s" in %s', user, path))
+    raise Failure(('no line matching user "%s" in %s', user, path))
 
 
 def _is_number(text: str, number: int) -> bool:
@@ -68,4 +68,4 @@ def _read(path: str) -> str:
     try:
         return read_file(path)
     except OSError as error:
-        raise UsageError(("could not open '%s'", path), error.errno) from None
+        raise Failure(("could not open '%s'", path), error.errno) from None

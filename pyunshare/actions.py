@@ -1,11 +1,10 @@
 """What the options ask for: the actions that few launches need, by the option's name.
 
-Each is given the option that it is called for, and its value: text where the option requires
+Each is given the name of its option, and the value: text where the option requires
 one, and text or None where the value is optional.
 """
 
-from .errors import UsageError
-from .options import Option
+from .errors import Failure
 from .request import BINFMT_MISC, PROC, IdMap, Request
 from .syscalls import CLOCK_BOOTTIME, CLOCK_MONOTONIC, MS_PRIVATE, MS_SHARED, MS_SLAVE
 
@@ -16,19 +15,19 @@ if TYPE_CHECKING:
 PROPAGATION = {"slave": MS_SLAVE, "private": MS_PRIVATE, "shared": MS_SHARED, "unchanged": 0}
 
 
-def _forward_signals(request: Request, option: Option, value: "str | None") -> None:
+def _forward_signals(request: Request, name: str, value: "str | None") -> None:
     request.fork = True
     request.forward_signals = True
 
 
-def _mount_binfmt(request: Request, option: Option, value: "str | None") -> None:
+def _mount_binfmt(request: Request, name: str, value: "str | None") -> None:
     if value is None:
         _mount_binfmt_at_its_place(request)
     else:
         request.binfmt_misc = value
 
 
-def _load_interp(request: Request, option: Option, value: str) -> None:
+def _load_interp(request: Request, name: str, value: str) -> None:
     if request.binfmt_misc is None:
         _mount_binfmt_at_its_place(request)
     request.binary_format = value
@@ -40,13 +39,13 @@ def _mount_binfmt_at_its_place(request: Request) -> None:
         request.proc = PROC
 
 
-def _map_user(request: Request, option: Option, value: str) -> None:
+def _map_user(request: Request, name: str, value: str) -> None:
     from .values import user_or_group_id
 
     request.users.single = user_or_group_id("uid", value)
 
 
-def _map_group(request: Request, option: Option, value: str) -> None:
+def _map_group(request: Request, name: str, value: str) -> None:
     from .values import user_or_group_id
 
     request.groups.single = user_or_group_id("gid", value)
@@ -70,78 +69,78 @@ def _add_ranges(id_map: IdMap, value: str) -> None:
     id_map.ranges += ranges
 
 
-def _map_users(request: Request, option: Option, value: str) -> None:
+def _map_users(request: Request, name: str, value: str) -> None:
     _add_ranges(request.users, value)
 
 
-def _map_groups(request: Request, option: Option, value: str) -> None:
+def _map_groups(request: Request, name: str, value: str) -> None:
     _add_ranges(request.groups, value)
 
 
-def _map_auto(request: Request, option: Option, value: "str | None") -> None:
+def _map_auto(request: Request, name: str, value: "str | None") -> None:
     _add_ranges(request.users, "auto")
     _add_ranges(request.groups, "auto")
 
 
-def _map_subids(request: Request, option: Option, value: "str | None") -> None:
+def _map_subids(request: Request, name: str, value: "str | None") -> None:
     _add_ranges(request.users, "subids")
     _add_ranges(request.groups, "subids")
 
 
-def _owner(request: Request, option: Option, value: str) -> None:
+def _owner(request: Request, name: str, value: str) -> None:
     from .values import owner
 
     request.users.owner, request.groups.owner = owner(value)
 
 
-def _propagation(request: Request, option: Option, value: str) -> None:
+def _propagation(request: Request, name: str, value: str) -> None:
     if value not in PROPAGATION:
-        raise UsageError(("unsupported propagation mode: %s", value))
+        raise Failure(("unsupported propagation mode: %s", value))
     request.propagation = PROPAGATION[value]
 
 
-def _setgroups(request: Request, option: Option, value: str) -> None:
+def _setgroups(request: Request, name: str, value: str) -> None:
     if value not in ("allow", "deny"):
-        raise UsageError(("unsupported --setgroups argument '%s'", value))
+        raise Failure(("unsupported --setgroups argument '%s'", value))
     request.setgroups = value
 
 
-def _keep_caps(request: Request, option: Option, value: "str | None") -> None:
+def _keep_caps(request: Request, name: str, value: "str | None") -> None:
     request.keep_capabilities = True
 
 
-def _setuid(request: Request, option: Option, value: str) -> None:
+def _setuid(request: Request, name: str, value: str) -> None:
     from .values import unsigned
 
     request.uid = unsigned(value, "failed to parse uid")
 
 
-def _setgid(request: Request, option: Option, value: str) -> None:
+def _setgid(request: Request, name: str, value: str) -> None:
     from .values import unsigned
 
     request.gid = unsigned(value, "failed to parse gid")
 
 
-def _root(request: Request, option: Option, value: str) -> None:
+def _root(request: Request, name: str, value: str) -> None:
     request.root = value
 
 
-def _wd(request: Request, option: Option, value: str) -> None:
+def _wd(request: Request, name: str, value: str) -> None:
     request.working_directory = value
 
 
-def _clock_offset(request: Request, option: Option, value: str) -> None:
+def _clock_offset(request: Request, name: str, value: str) -> None:
     from .values import signed
 
-    clock = CLOCK_MONOTONIC if option.name == "monotonic" else CLOCK_BOOTTIME
-    request.clock_offsets[clock] = signed(value, f"failed to parse {option.name} offset")
+    clock = CLOCK_MONOTONIC if name == "monotonic" else CLOCK_BOOTTIME
+    request.clock_offsets[clock] = signed(value, f"failed to parse {name} offset")
 
 
-def _clear_env(request: Request, option: Option, value: "str | None") -> None:
+def _clear_env(request: Request, name: str, value: "str | None") -> None:
     request.clear_environment = True
 
 
-def _whitelist_env(request: Request, option: Option, value: str) -> None:
+def _whitelist_env(request: Request, name: str, value: str) -> None:
     request.clear_environment = True
     request.kept_variables += value.split(",")
 

@@ -6,6 +6,7 @@ import posix
 import sys
 
 from .causes import Machine, found_program
+from .options import BY_NAME
 from .parser import parse
 from .syscalls import fsdecode
 
@@ -129,11 +130,11 @@ def without_options(words: list[str], names: tuple[str, ...]) -> list[str]:
         length = 2 if parse(rest[:1])[2] else 1  # alone, it would lack its value
         first, rest = rest[:length], rest[length:]
         options = parse(first)[0]
-        others = [option for option, _ in options if option.name not in names]
+        others = [name for name, _ in options if name not in names]
         if len(others) == len(options):
             kept += first
         elif others and not first[0].startswith("--"):
-            kept.append("-" + "".join(option.letter for option in others))
+            kept.append("-" + "".join(BY_NAME[name].letter for name in others))
             last, value = options[-1]
             if value is not None and last in others:
                 kept.append(value)

@@ -9,6 +9,7 @@ from .advice_namespaces import is_older
 from .causes import Mount
 from .experiments import CAP_SYS_ADMIN, has_capability, is_there
 from .files import FILE_TYPE, REGULAR_FILE
+from .options import BY_NAME
 from .parser import parse
 from .program import SHELL
 from .syscalls import CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, fsdecode
@@ -281,7 +282,7 @@ def value_taken_for_program(case: Case) -> Advice | None:
         return None
     file, *program = case.program
     found, _, _ = parse(options[-1:])
-    takes_file = found and found[0][0].value == "=file" and found[0][1] is None
+    takes_file = found and BY_NAME[found[0][0]].value == "=file" and found[0][1] is None
     if not takes_file or "/" not in file or _head(file):
         return None
     option = options[-1]

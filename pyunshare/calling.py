@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from .errors import SilentFailure, divert_reports
+from .errors import Failure, divert_reports
 from .exceptions import launch_error, launch_errors, reported_error
 from .keywords import KEYWORDS, given_options, request_for
 from .launch import enter
@@ -44,7 +44,7 @@ def unshare(**keywords: Any) -> None:
                 f"unshare failed: no new user namespace for a process with {threads} threads",
                 errno.EINVAL,
             )
-    with _one_at_a_time, _helpers_heard(), launch_errors():
+    with _one_at_a_time, launch_errors(), _helpers_heard():
         enter(request, "pyunshare")
 
 
@@ -56,7 +56,9 @@ def _helpers_heard() -> Iterator[None]:
         divert_reports(Reporter(theirs.fileno()).report)
         try:
             yield
-        except SilentFailure as failure:
+        except Failure as failure:
+            if not failure.is_told:
+                raise
             ours.setblocking(False)
             try:
                 record = ours.recv(LONGEST_RECORD)

@@ -7,7 +7,7 @@ CLOCK_OFFSETS = "/proc/self/timens_offsets"
 
 
 def set_clock_offsets(offsets: "dict[int, int]") -> None:
-    """Set the clocks that seconds are given for, by clock number. Raises LaunchError."""
+    """Set the clocks that seconds are given for, by clock number. Raises Failure."""
     for clock in (CLOCK_BOOTTIME, CLOCK_MONOTONIC):
         if clock in offsets:
             text = f"{clock} {offsets[clock]} 0"

@@ -32,10 +32,10 @@ def _run(name: str, words: "list[str]") -> int:
     request = Request()
     keep_for_hints(name, words, request, program)
     for option, value in options:
-        if option.name in ("help", "version"):
+        if option in ("help", "version"):
             from .help import help_text, print_text, version_text
 
-            return print_text(help_text(name) if option.name == "help" else version_text(name))
+            return print_text(help_text(name) if option == "help" else version_text(name))
         request.add(option, value)
     if grammar_error:
         raise grammar_error

@@ -40,7 +40,7 @@ from .command import main
 from .errors import STANDARD_ERROR
 from .findings import NAME, Finding, Outcome, Report, Trial, as_data, as_text
 from .help import STANDARD_OUTPUT
-from .options import OPTIONS
+from .options import BY_NAME
 from .syscalls import load_c_library, write_all
 
 PATIENCE = 20  # seconds for a launch
@@ -141,7 +141,7 @@ def check(machine: Machine | None = None) -> Report:
 
 
 def _namespace_trial(namespace: Namespace, machine: Machine) -> Trial:
-    option = next(option for option in OPTIONS if option.name == namespace.option)
+    option = BY_NAME[namespace.option]
     words = [f"--{option.name}"]
     is_known = machine.has_namespace(namespace) is not False
     return Trial(f"-{option.letter} --{option.name}", words, ["-r", *words], is_known)

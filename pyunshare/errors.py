@@ -23,51 +23,32 @@ if TYPE_CHECKING:
 STANDARD_ERROR = 2
 
 
-class UsageError(ValueError):
-    """An option or a value that is wrong, or whose meaning this machine does not know.
+class Failure(Exception):
+    """What ends a launch: an option or a value that is wrong, or a step that failed.
 
-    ``errno`` is the reason to print behind the message, if there is one; ``see_help`` asks for
-    the second line of getopt_long(3)'s complaints.
+    ``errno`` is the reason to print behind the message, if there is one, and ``status`` the exit
+    status that unshare(1) gives to such a failure. ``see_help`` asks for the second line of
+    getopt_long(3)'s complaints. With ``is_told`` nothing is printed: another process has reported
+    the failure, or it is nobody's to hear of any more.
     """
 
     def __init__(
-        self, wording: "Wording", errno: "int | None" = None, see_help: bool = False
+        self,
+        wording: "Wording",
+        errno: "int | None" = None,
+        status: int = 1,
+        see_help: bool = False,
+        is_told: bool = False,
     ) -> None:
-        super().__init__(with_reason(in_english(wording), errno))
-        self.wording = wording
-        self.errno = errno
-        self.see_help = see_help
-        self.status = 1
-
-
-class LaunchError(OSError):
-    """A step of the launch that failed; ``errno`` is None where there is no more to say.
-
-    ``status`` is the exit status that unshare(1) gives to such a failure.
-    """
-
-    def __init__(self, wording: "Wording", errno: "int | None" = None, status: int = 1) -> None:
-        super().__init__(errno, in_english(wording))
         self.wording = wording
         self.message = in_english(wording)
-        self.see_help = False
+        self.errno = errno
         self.status = status
+        self.see_help = see_help
+        self.is_told = is_told
 
     def __str__(self) -> str:
         return with_reason(self.message, self.errno)
-
-
-class SilentFailure(Exception):
-    """A failure that another process has reported, or that is nobody's to hear of any more.
-
-    ``message`` names a step of which a program of others has reported the failure: no hint about
-    it has been given.
-    """
-
-    def __init__(self, status: int = 1, message: str = "") -> None:
-        super().__init__(status, message)
-        self.status = status
-        self.message = message
 
 
 def in_english(wording: "Wording") -> str:
@@ -84,11 +65,11 @@ def with_reason(message: str, errno: "int | None") -> str:
 
 
 def attempt(wording: "Wording", call: "Callable[..., Result]", *arguments: object) -> "Result":
-    """Return ``call(*arguments)``; raise its OSError as a LaunchError that says ``wording``."""
+    """Return ``call(*arguments)``; raise its OSError as a Failure that says ``wording``."""
     try:
         return call(*arguments)
     except OSError as error:
-        raise LaunchError(wording, error.errno) from None
+        raise Failure(wording, error.errno) from None
 
 
 def finish(name: str, action: "Callable[..., int]", *arguments: object) -> "NoReturn":
@@ -99,20 +80,17 @@ def finish(name: str, action: "Callable[..., int]", *arguments: object) -> "NoRe
     """
     try:
         status = action(*arguments)
-    except (UsageError, LaunchError) as error:
-        status = report(name, error)
-        give_hint(error)
-    except SilentFailure as failure:
-        status = failure.status
+    except Failure as failure:
+        status = failure.status if failure.is_told else report(name, failure)
         give_hint(failure)
     except BaseException as error:  # a defect, or no memory: still one line, never a traceback
         text = f"unexpected {type(error).__name__} {error}".rstrip()
-        status = report(name, LaunchError(text))
+        status = report(name, Failure(text))
     posix._exit(status)
 
 
-def divert_reports(take: "Callable[[UsageError | LaunchError], None] | None") -> None:
-    """Have ``take`` called with each error from now on, instead of a message being printed.
+def divert_reports(take: "Callable[[Failure], None] | None") -> None:
+    """Have ``take`` called with each failure from now on, instead of a message being printed.
 
     None has messages printed again.
     """
@@ -120,29 +98,29 @@ def divert_reports(take: "Callable[[UsageError | LaunchError], None] | None") ->
     _take_report = take
 
 
-_take_report: "Callable[[UsageError | LaunchError], None] | None" = None
+_take_report: "Callable[[Failure], None] | None" = None
 
 
-def report(name: str, error: "UsageError | LaunchError") -> int:
-    """Print ``error``; the status is 1 where even that cannot be done."""
+def report(name: str, failure: "Failure") -> int:
+    """Print ``failure``; the status is 1 where even that cannot be done."""
     if _take_report:
-        _take_report(error)
-        return error.status
-    text = fsencode(f"{name}: {error}\n")
-    if error.see_help:
+        _take_report(failure)
+        return failure.status
+    text = fsencode(f"{name}: {failure}\n")
+    if failure.see_help:
         text += fsencode(f"Try '{name} --help' for more information.\n")
     if _may_load and not _is_english():
         try:
             from .language import translated
 
-            text = translated(name, error)
+            text = translated(name, failure)
         except Exception:
             pass  # no catalogue, no locale: in English then
     try:
         write_all(STANDARD_ERROR, text)
     except (OSError, UnicodeError):
         return 1
-    return error.status
+    return failure.status
 
 
 _may_load = True
@@ -187,7 +165,7 @@ def load_hints() -> "Hints | None":
     return _hints
 
 
-def give_hint(failure: "Exception | None") -> None:
+def give_hint(failure: "Failure | None") -> None:
     """Print what may help against a failure that has been told.
 
     With None, print what is to be said before the program starts, if that has been prepared.

@@ -9,8 +9,12 @@ from collections.abc import Iterator
 from functools import cache
 
 from . import errors
-from .errors import UsageError, with_reason
+from .errors import with_reason
 from .reports import parse_failure
+
+
+class UsageError(ValueError):
+    """A value that is wrong, or whose meaning this machine does not know."""
 
 
 class LaunchError(OSError):
@@ -45,14 +49,22 @@ def launch_errors() -> Iterator[None]:
     """Raise what the launch code raises as what it is to those who call it from Python."""
     try:
         yield
-    except errors.LaunchError as error:
-        raise launch_error(error.message, error.errno) from None
+    except errors.Failure as failure:
+        raise launch_error(failure.message, failure.errno) from None
 
 
-def reported_error(record: bytes) -> LaunchError | UsageError:
+@contextlib.contextmanager
+def usage_errors() -> Iterator[None]:
+    """Raise what the code of the options raises as what it is to those who call it from Python."""
+    try:
+        yield
+    except errors.Failure as failure:
+        raise UsageError(str(failure)) from None
+
+
+def reported_error(record: bytes) -> LaunchError:
     """Return the error that another process has met and reported."""
-    kind, errno, message = parse_failure(record)
-    return UsageError(message) if kind == "usage" else launch_error(message, errno)
+    return launch_error(*parse_failure(record))
 
 
 @cache

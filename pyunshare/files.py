@@ -38,7 +38,7 @@ def write_file(
     cannot_write: "Wording",
     directory: "int | None" = None,
 ) -> None:
-    """Write to a file that is there. Raises LaunchError with one message or the other.
+    """Write to a file that is there. Raises Failure with one message or the other.
 
     A relative ``path`` is looked up in the open ``directory``.
     """

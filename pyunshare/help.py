@@ -1,6 +1,6 @@
 """The texts of --help and --version, the former drawn from the table of options."""
 
-from .errors import LaunchError
+from .errors import Failure
 from .options import OPTIONS, Option
 from .syscalls import EBADF, fsencode, write_all
 from .version import __version__
@@ -67,5 +67,5 @@ def print_text(text: str) -> int:
         write_all(STANDARD_OUTPUT, fsencode(text))
     except OSError as error:
         if error.errno != EBADF:
-            raise LaunchError("write error", error.errno) from None
+            raise Failure("write error", error.errno) from None
     return 0

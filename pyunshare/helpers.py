@@ -6,7 +6,7 @@ ids, of the namespaces that it leaves.
 
 import posix
 
-from .errors import LaunchError, SilentFailure, attempt, finish
+from .errors import Failure, attempt, finish
 from .files import write_file
 from .processes import Gate, wait_for
 from .program import start_program
@@ -64,7 +64,7 @@ class Helper:
             finish(command, lambda: job() if self._gate.wait() else 0)
 
     def do_job(self) -> None:
-        """See the job done. Raises SilentFailure, or LaunchError if the helper was killed."""
+        """See the job done. Raises Failure."""
         self._gate.open()
         _check_end(self._name, self._see_it_end())
 
@@ -136,23 +136,23 @@ def write_id_maps(maps: "dict[str, list[Range]]", process: int, command: str) ->
 
 def _write_map(path: str, lines: str) -> None:
     if len(lines) > MAP_LIMIT:
-        raise LaunchError(("%s too large for kernel 4k limit", path))
+        raise Failure(("%s too large for kernel 4k limit", path))
     write_file(path, lines, ("failed to open %s", path), ("failed to write %s", path))
 
 
 def _run(words: "list[str]", command: str) -> None:
-    """Run a program and wait for it. Raises SilentFailure with its status if it fails."""
+    """Run a program and wait for it. Raises Failure, with its status if it has reported why."""
     # To spawn would take half as long, but could not pass on an environment with a variable
     # twice, and glibc has signals of its own ignored in what it spawns.
     process = attempt("fork failed", posix.fork)
     if process == 0:
         finish(command, start_program, words)
-    _check_end(words[0], wait_for(process), f"{words[0]} failed")
+    _check_end(words[0], wait_for(process))
 
 
-def _check_end(name: str, status: int, message: str = "") -> None:
-    """Raise what a wait status calls for: SilentFailure, or LaunchError for a killed process."""
+def _check_end(name: str, status: int) -> None:
+    """Raise the Failure that a wait status calls for: a process that was not killed has told."""
     if posix.WIFSIGNALED(status):
-        raise LaunchError(f"{name} was killed by signal {posix.WTERMSIG(status)}")
+        raise Failure(f"{name} was killed by signal {posix.WTERMSIG(status)}")
     if status:
-        raise SilentFailure(posix.WEXITSTATUS(status), message)
+        raise Failure(f"{name} failed", status=posix.WEXITSTATUS(status), is_told=True)

@@ -14,7 +14,7 @@ from . import advice_maps as maps
 from . import advice_namespaces as namespaces
 from .advice import OR, Advice, Case
 from .causes import Machine
-from .errors import LaunchError, SilentFailure, UsageError
+from .errors import Failure
 from .syscalls import CLONE_NEWPID
 
 TYPE_CHECKING = False
@@ -115,22 +115,16 @@ class Hints:
         if request.root is not None or request.changes_credentials:
             self._machine.remember(request.users.caller)
 
-    def about(self, failure: Exception | None) -> str:
+    def about(self, failure: Failure | None) -> str:
         """Return the lines that are to follow the message of a failure.
 
         With None, return what is to be said before the program starts.
         """
         if failure is None:
             return self._before_start
-        if isinstance(failure, LaunchError):
-            message, errno = failure.message, failure.errno
-        elif isinstance(failure, UsageError):
-            message, errno = str(failure), failure.errno
-        elif isinstance(failure, SilentFailure) and failure.status not in NOT_EXECUTED:
-            message, errno = failure.message, None
-        else:
+        if failure.is_told and failure.status in NOT_EXECUTED:
             return ""
-        return self._lines(find(self._case.about(message, errno)))
+        return self._lines(find(self._case.about(failure.message, failure.errno)))
 
     def _lines(self, advice: Advice | None) -> str:
         if advice is None:

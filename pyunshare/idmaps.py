@@ -1,6 +1,6 @@
 """The arithmetic of the id maps of a user namespace, see user_namespaces(7)."""
 
-from .errors import UsageError
+from .errors import Failure
 from .values import UNSIGNED_32_BIT, integer
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ def parse_range(text: str) -> Range:
     try:
         inner, outer, count = (integer(part, UNSIGNED_32_BIT) for part in parts)
     except (ValueError, OverflowError):
-        raise UsageError(("invalid mapping '%s'", text)) from None
+        raise Failure(("invalid mapping '%s'", text)) from None
     return Range(inner, outer, count)
 
 

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping
 from signal import SIGRTMAX, SIGRTMIN
 from typing import Any, Callable, Optional
 
-from .errors import UsageError
+from .exceptions import UsageError, usage_errors
 from .options import OPTIONS, Option
 from .request import Request
 from .signals import signal_numbers
 
-# An option of a command line, and its value
-Given = tuple[Option, Optional[str]]
+# An option of a command line, by name, and its value
+Given = tuple[str, Optional[str]]
 
 KEYWORDS: Mapping[str, Option] = {
     option.name.replace("-", "_"): option
@@ -40,20 +40,21 @@ def given_options(keywords: Mapping[str, Any]) -> list[Given]:
         if value is True:
             if option.requires_value:
                 raise TypeError(f"{keyword} needs a value")
-            given.append((option, None))
+            given.append((option.name, None))
             continue
         if option.value is None:
             raise TypeError(f"{keyword} is True or False, not {_kind(value)}")
-        given += [(option, text) for text in _texts(keyword, option, value)]
+        given += [(option.name, text) for text in _texts(keyword, option, value)]
     return given
 
 
 def request_for(given: Iterable[Given]) -> Request:
     """Return what the options ask for. Raises UsageError as the command line would."""
     request = Request()
-    for option, value in given:
-        request.add(option, value)
-    request.check()
+    with usage_errors():
+        for name, value in given:
+            request.add(name, value)
+        request.check()
     if request.groups.is_single and request.setgroups == "allow":
         raise UsageError("options --setgroups=allow and --map-group are mutually exclusive")
     return request
@@ -61,10 +62,7 @@ def request_for(given: Iterable[Given]) -> Request:
 
 def as_words(given: Iterable[Given]) -> list[str]:
     """Return the options as the words of a command line."""
-    return [
-        f"--{option.name}" if value is None else f"--{option.name}={value}"
-        for option, value in given
-    ]
+    return [f"--{name}" if value is None else f"--{name}={value}" for name, value in given]
 
 
 # Values to text. Each function is given the keyword, for its complaints, and the value.

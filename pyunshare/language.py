@@ -14,24 +14,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .errors import LaunchError, UsageError, Wording
+    from .errors import Failure, Wording
 
 UTIL_LINUX = "util-linux"
 C_LIBRARY = "libc"  # which has getopt_long(3)
 SEE_HELP = "Try '%s --help' for more information.\n"
 
 
-def translated(name: str, error: "UsageError | LaunchError") -> bytes:
+def translated(name: str, failure: "Failure") -> bytes:
     """Return what to print of an error; any exception tells that this cannot be done."""
     _locale.setlocale(_locale.LC_ALL, "")
     program = fsencode(name)
-    if error.see_help:
-        assert isinstance(error.wording, tuple)
+    if failure.see_help:
+        assert isinstance(failure.wording, tuple)
         hint = _fill(_catalogued(SEE_HELP, UTIL_LINUX), [program])
-        return _option_error(program, error.wording) + b"\n" + hint
-    text = program + b": " + _message(error.wording)
-    if error.errno is not None:
-        text += b": " + _encode(posix.strerror(error.errno))
+        return _option_error(program, failure.wording) + b"\n" + hint
+    text = program + b": " + _message(failure.wording)
+    if failure.errno is not None:
+        text += b": " + _encode(posix.strerror(failure.errno))
     return text + b"\n"
 
 

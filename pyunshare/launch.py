@@ -10,7 +10,7 @@ A kind of step that few launches have is a module of its own, loaded only if it 
 import _signal
 import posix
 
-from .errors import LaunchError, attempt, give_hint, load_hints
+from .errors import Failure, attempt, give_hint, load_hints
 from .files import write_file
 from .program import chosen_variables, start_program
 from .syscalls import (
@@ -44,7 +44,7 @@ def launch(request: "Request", words: "list[str]", command: str) -> int:
     """Become the program, or the login shell where ``words`` is empty, as it was asked for.
 
     Returns in the parent of a forked program only, with the exit status to pass on. Raises
-    LaunchError or SilentFailure in the process that meets the failure. ``command`` is the name
+    Failure in the process that meets the failure. ``command`` is the name
     under which helpers report theirs.
     """
     if not words:
@@ -151,7 +151,7 @@ def _load_c_library() -> None:
     try:
         load_c_library()
     except (ImportError, OSError) as error:
-        raise LaunchError(f"this Python cannot call the C library: {error}") from None
+        raise Failure(f"this Python cannot call the C library: {error}") from None
 
 
 def _prepare_hints() -> None:
@@ -196,7 +196,7 @@ def _map_caller_group(groups: "IdMap", setgroups: "str | None") -> None:
     """Map one group. The kernel wants setgroups(2) denied for that, since Linux 3.19."""
     if groups.is_single:
         if setgroups == "allow":
-            raise LaunchError("options --setgroups=allow and --map-group are mutually exclusive")
+            raise Failure("options --setgroups=allow and --map-group are mutually exclusive")
         _write_setgroups("deny")
         _write_own("/proc/self/gid_map", f"{groups.single} {groups.caller} 1")
 
@@ -214,7 +214,7 @@ def _write_own(path: str, text: str) -> None:
 def _write_setgroups(word: str) -> None:
     try:
         _write_own(SETGROUPS, word)
-    except LaunchError as error:
+    except Failure as error:
         if error.errno != ENOENT:  # Linux before 3.19 knows no such limit
             raise
 
@@ -238,13 +238,13 @@ def _mount_new_proc(request: "Request") -> None:
         wording = "cannot change %s filesystem propagation", request.proc
         try:
             _set_propagation(request.proc, MS_PRIVATE, wording)
-        except LaunchError as error:
+        except Failure as error:
             if error.errno != EINVAL:  # not a mount point: nothing there to make private
                 raise
     mount_kernel_files("proc", request.proc)
 
 
 def mount_kernel_files(kind: str, target: str) -> None:
-    """Mount a file system of the kernel's own. Raises LaunchError."""
+    """Mount a file system of the kernel's own. Raises Failure."""
     flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
     attempt(("mount %s failed", target), mount, kind, target, kind, flags)

@@ -9,7 +9,7 @@ import posix
 import sys
 
 from .command import _occupy_standard_descriptors, _take_back_signals
-from .errors import LaunchError, SilentFailure, divert_reports, finish
+from .errors import Failure, divert_reports, finish
 from .launch import enter
 from .parser import parse
 from .program import chosen_variables, start_program
@@ -72,8 +72,10 @@ def _launch(arguments: "list[str]") -> int:
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     try:
         status = enter(request, NAME, forked if request.fork else None)
-    except SilentFailure as failure:
-        raise LaunchError(helper_failed(failure)) from None
+    except Failure as failure:
+        if not failure.is_told:
+            raise
+        raise Failure(helper_failed(failure)) from None
     if status is not None:
         return status
     return start_program(program, variables, name[1:])
@@ -83,4 +85,4 @@ def _die_with(parent: int) -> None:
     """Have the kernel end this process when its parent ends, and the program with it."""
     set_parent_death_signal(_signal.SIGKILL)
     if posix.getppid() not in (parent, OUTSIDE):  # too late for the signal
-        raise SilentFailure
+        raise Failure("the parent is gone", is_told=True)

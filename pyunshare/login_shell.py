@@ -15,7 +15,7 @@ _SPACE = " \t\n\v\f\r"  # that of the C locale
 
 
 def start_login_shell(variables: "Variables | None" = None) -> "NoReturn":
-    """Become the user's shell, as a login shell. Raises LaunchError, as start_program() does."""
+    """Become the user's shell, as a login shell. Raises Failure, as start_program() does."""
     shell = value_of("SHELL", variables) or _shell_of_user(posix.getuid()) or SHELL
     try:
         execute_file(shell, ["-" + shell.rpartition("/")[2]], variables)

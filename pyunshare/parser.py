@@ -4,23 +4,23 @@ Nothing is checked here but the grammar, and nothing happens: what the options m
 :mod:`pyunshare.request` to say.
 """
 
-from .errors import UsageError
-from .options import OPTIONS, Option
+from .errors import Failure
 from .syscalls import fsdecode, fsencode
+from .table import ROWS, is_required
 
-_BY_LETTER = {option.letter: option for option in OPTIONS if option.letter}
-_BY_NAME = {option.name: option for option in OPTIONS}
+_NAMES = {letter: name for name, letter, _, _, _, _ in ROWS if letter}
+_VALUES = {name: value for name, _, value, _, _, _ in ROWS}
 
 
 def parse(
     words: "list[str]",
-) -> "tuple[list[tuple[Option, str | None]], list[str], UsageError | None]":
-    """Split a command line into its options, with their values, and the program's words.
+) -> "tuple[list[tuple[str, str | None]], list[str], Failure | None]":
+    """Split a command line into its options, by name, with their values, and the program's words.
 
     The third part is what the grammar has against the line. Options act from left to right, so
     those before the fault are returned all the same, and have their say first.
     """
-    found: list[tuple[Option, str | None]] = []
+    found: list[tuple[str, str | None]] = []
     rest = list(reversed(words))  # the next word is the last one
     try:
         while rest and rest[-1].startswith("-") and rest[-1] != "-":
@@ -31,55 +31,55 @@ def parse(
                 found.append(_long_option(word, rest))
             else:
                 _short_options(word, rest, found)
-    except UsageError as error:
+    except Failure as error:
         return found, rest[::-1], error
     return found, rest[::-1], None
 
 
-def _short_options(word: str, rest: "list[str]", found: "list[tuple[Option, str | None]]") -> None:
+def _short_options(word: str, rest: "list[str]", found: "list[tuple[str, str | None]]") -> None:
     """Read a word like -ipf, -S0 or -pS 0; optional values are for long options only."""
     for position, letter in enumerate(word[1:], 2):
-        option = _BY_LETTER.get(letter)
-        if option is None:
+        name = _NAMES.get(letter)
+        if name is None:
             first_byte = fsdecode(fsencode(letter)[:1])  # all that getopt(3) looks at
-            raise UsageError(("invalid option -- '%c'", first_byte), see_help=True)
-        if option.requires_value:
+            raise Failure(("invalid option -- '%c'", first_byte), see_help=True)
+        if is_required(_VALUES[name]):
             value = word[position:]
             if not value:
                 if not rest:
                     wording = "option requires an argument -- '%c'", letter
-                    raise UsageError(wording, see_help=True)
+                    raise Failure(wording, see_help=True)
                 value = rest.pop()
-            found.append((option, value))
+            found.append((name, value))
             return
-        found.append((option, None))
+        found.append((name, None))
 
 
-def _long_option(word: str, rest: "list[str]") -> "tuple[Option, str | None]":
-    name, equals, attached = word[2:].partition("=")
-    option = _option_named(name, word)
+def _long_option(word: str, rest: "list[str]") -> "tuple[str, str | None]":
+    beginning, equals, attached = word[2:].partition("=")
+    name = _whole_name(beginning, word)
     if equals:
-        if option.value is None:
-            wording = "option '%s%s' doesn't allow an argument", "--", option.name
-            raise UsageError(wording, see_help=True)
-        return option, attached
-    if option.requires_value:
+        if _VALUES[name] is None:
+            wording = "option '%s%s' doesn't allow an argument", "--", name
+            raise Failure(wording, see_help=True)
+        return name, attached
+    if is_required(_VALUES[name]):
         if not rest:
-            wording = "option '%s%s' requires an argument", "--", option.name
-            raise UsageError(wording, see_help=True)
-        return option, rest.pop()
-    return option, None
+            wording = "option '%s%s' requires an argument", "--", name
+            raise Failure(wording, see_help=True)
+        return name, rest.pop()
+    return name, None
 
 
-def _option_named(name: str, word: str) -> Option:
+def _whole_name(beginning: str, word: str) -> str:
     """Return the option of that name, or the only one whose name begins with it."""
-    if name in _BY_NAME:
-        return _BY_NAME[name]
-    candidates = [option for option in OPTIONS if option.name.startswith(name)]
+    if beginning in _VALUES:
+        return beginning
+    candidates = [name for name in _VALUES if name.startswith(beginning)]
     if not candidates:
-        raise UsageError(("unrecognized option '%s%s'", "--", word[2:]), see_help=True)
+        raise Failure(("unrecognized option '%s%s'", "--", word[2:]), see_help=True)
     if len(candidates) > 1:
         ambiguous = "option '%s%s' is ambiguous; possibilities:", "--", word[2:]
-        listed = "".join(f" '--{option.name}'" for option in candidates)
-        raise UsageError(("%s%s", ambiguous, listed), see_help=True)
+        listed = "".join(f" '--{name}'" for name in candidates)
+        raise Failure(("%s%s", ambiguous, listed), see_help=True)
     return candidates[0]

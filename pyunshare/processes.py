@@ -4,7 +4,7 @@ import _signal
 import posix
 from _signal import SIGCHLD, SIGINT, SIGTERM
 
-from .errors import LaunchError, SilentFailure, attempt
+from .errors import Failure, attempt
 from .syscalls import set_parent_death_signal
 
 # Options that make waitid(2) tell, without waiting, whether a child has ended
@@ -65,22 +65,22 @@ class Worker:
         self.is_this_process = self.process == 0
 
     def begin(self, wait_for_parent: bool) -> None:
-        """In the child: take up what the caller gave. Raises SilentFailure without a parent."""
+        """In the child: take up what the caller gave. Raises Failure without a parent."""
         _signal.pthread_sigmask(_signal.SIG_SETMASK, self._signal_mask)
         if self._gate:
             self._gate.shut()
             if wait_for_parent and not self._gate.wait():
-                raise SilentFailure
+                raise Failure("the parent is gone", is_told=True)
 
     def arm_death_signal(self, signal: "int | None") -> None:
         """In the child: have the kernel send it a signal, if one is given, when its parent dies.
 
-        Raises SilentFailure if the parent is dead already, for the signal would not come.
+        Raises Failure if the parent is dead already, for the signal would not come.
         """
         if signal is not None:
             attempt("prctl failed", set_parent_death_signal, signal)
             if self._gate and self._gate.is_deserted():
-                raise SilentFailure
+                raise Failure("the parent is gone", is_told=True)
 
     def dismiss(self) -> None:
         """In the parent: see the child end that still waits for it."""
@@ -131,4 +131,4 @@ def _die_of(signal: int) -> None:
     except OSError:
         pass  # SIGKILL needs neither, and two signals are the C library's own
     posix.kill(posix.getpid(), signal)
-    raise LaunchError("child exit failed")  # process 1 of a PID namespace outlives it
+    raise Failure("child exit failed")  # process 1 of a PID namespace outlives it

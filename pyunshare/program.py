@@ -2,7 +2,7 @@
 
 import posix
 
-from .errors import LaunchError
+from .errors import Failure
 from .syscalls import EACCES, ENODEV, ENOENT, ENOEXEC, ENOTDIR, fsdecode, fsencode
 
 TYPE_CHECKING = False
@@ -53,7 +53,7 @@ def start_program(
     """Become the program of that name, or else of the first word, as execvp(3) does.
 
     It gets these environment variables, or else this process's own. ``execute`` is called for
-    each file to try. Raises LaunchError, with the status that a shell gives.
+    each file to try. Raises Failure, with the status that a shell gives.
     """
     if name is None:
         name = words[0]
@@ -117,7 +117,7 @@ def _execute_or_interpret(
         execute(SHELL, [SHELL, path, *words[1:]], variables)
 
 
-def execution_error(name: str, error: OSError) -> LaunchError:
+def execution_error(name: str, error: OSError) -> Failure:
     """Return what to raise where a program cannot be executed: with the status of a shell."""
     status = 127 if error.errno == ENOENT else 126
-    return LaunchError(("failed to execute %s", name), error.errno, status)
+    return Failure(("failed to execute %s", name), error.errno, status)

@@ -5,17 +5,16 @@ Records go over a socket that keeps them apart. That end of it closes when the p
 
 import posix
 
-from .errors import LaunchError
 from .syscalls import fsdecode, fsencode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .errors import SilentFailure, UsageError
+    from .errors import Failure
 
 # What a record begins with, and what follows
 STARTED = b"S"  # nothing: the launch has begun
 FORKED = b"F"  # the program's id, if the receiver has the same; it waits to be let go on
-FAILED = b"E"  # kind, errno and message, with NUL bytes between them
+FAILED = b"E"  # errno and message, with a NUL byte between them
 
 LONGEST_RECORD = 1 << 16
 
@@ -30,16 +29,11 @@ class Reporter:
         """Send a record. Raises OSError if nobody listens."""
         posix.write(self._descriptor, record[:LONGEST_RECORD])
 
-    def report(self, error: "UsageError | LaunchError") -> None:
+    def report(self, failure: "Failure") -> None:
         """Tell what failed, if anybody listens."""
-        is_launch = isinstance(error, LaunchError)
-        fields = (
-            "launch" if is_launch else "usage",
-            "" if error.errno is None else str(error.errno),
-            error.message if isinstance(error, LaunchError) else str(error),
-        )
+        errno = "" if failure.errno is None else str(failure.errno)
         try:
-            self.send(FAILED + fsencode("\0".join(fields)))
+            self.send(FAILED + fsencode(f"{errno}\0{failure.message}"))
         except OSError:
             pass
 
@@ -49,12 +43,12 @@ class Reporter:
         self._descriptor = -1
 
 
-def parse_failure(record: bytes) -> "tuple[str, int | None, str]":
-    """Return what is in a record of a failure: "launch" or "usage", errno, message."""
-    kind, errno, message = fsdecode(record[1:]).split("\0", 2)
-    return kind, int(errno) if errno else None, message
+def parse_failure(record: bytes) -> "tuple[str, int | None]":
+    """Return what is in a record of a failure: message and errno."""
+    errno, _, message = fsdecode(record[1:]).partition("\0")
+    return message, int(errno) if errno else None
 
 
-def helper_failed(failure: "SilentFailure") -> str:
+def helper_failed(failure: "Failure") -> str:
     """Return what to say where another program has said what is wrong, such as newuidmap(1)."""
     return f"writing the id maps failed with status {failure.status}"

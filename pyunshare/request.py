@@ -7,9 +7,9 @@ the machine are those that a value stands for: user names, subordinate ids, the 
 import _signal
 import posix
 
-from .errors import UsageError
-from .options import NAMESPACES, Option
+from .errors import Failure
 from .syscalls import CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, MS_PRIVATE
+from .table import NAMESPACES, ROWS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 PROC = "/proc"
 BINFMT_MISC = "/proc/sys/fs/binfmt_misc"
+
+_FLAGS = {name: flags for name, _, _, flags, _, _ in ROWS}
+_HEADINGS = {name: heading for name, _, _, _, heading, _ in ROWS}
 
 
 class IdMap:
@@ -74,19 +77,20 @@ class Request:
         self.clear_environment = False
         self.kept_variables: list[str] = []
 
-    def add(self, option: Option, value: "str | None") -> None:
-        """Take in one option of the command line. Raises UsageError for a value that is none."""
-        self.flags |= option.flags
-        if option.group == NAMESPACES:
+    def add(self, name: str, value: "str | None") -> None:
+        """Take in one option of the command line. Raises Failure for a value that is none."""
+        flags = _FLAGS[name]
+        self.flags |= flags
+        if _HEADINGS[name] == NAMESPACES:
             if value is not None:
-                self.files[option.flags] = value
+                self.files[flags] = value
             return
-        action = _COMMON_ACTIONS.get(option.name)
+        action = _COMMON_ACTIONS.get(name)
         if action is None:
             from .actions import ACTIONS
 
-            action = ACTIONS[option.name]
-        action(self, option, value)
+            action = ACTIONS[name]
+        action(self, name, value)
 
     @property
     def needs_helper(self) -> bool:
@@ -125,31 +129,31 @@ class Request:
         return self.root is not None or self.changes_credentials or bool(lacks_fork)
 
     def check(self) -> None:
-        """Raise UsageError if the options, each of them good, do not go together."""
+        """Raise Failure if the options, each of them good, do not go together."""
         if self.clock_offsets and not self.flags & CLONE_NEWTIME:
-            raise UsageError(
+            raise Failure(
                 "options --monotonic and --boottime require unsharing of a time namespace (-T)"
             )
 
 
-def _fork(request: Request, option: Option, value: "str | None") -> None:
+def _fork(request: Request, name: str, value: "str | None") -> None:
     request.fork = True
 
 
-def _mount_proc(request: Request, option: Option, value: "str | None") -> None:
+def _mount_proc(request: Request, name: str, value: "str | None") -> None:
     request.proc = PROC if value is None else value
 
 
-def _map_root_user(request: Request, option: Option, value: "str | None") -> None:
+def _map_root_user(request: Request, name: str, value: "str | None") -> None:
     request.users.single = request.groups.single = 0
 
 
-def _map_current_user(request: Request, option: Option, value: "str | None") -> None:
+def _map_current_user(request: Request, name: str, value: "str | None") -> None:
     request.users.single = request.users.caller
     request.groups.single = request.groups.caller
 
 
-def _kill_child(request: Request, option: Option, value: "str | None") -> None:
+def _kill_child(request: Request, name: str, value: "str | None") -> None:
     request.fork = True
     request.kill_child = _signal.SIGKILL
     if value is not None:

@@ -5,7 +5,7 @@ Pure but for :func:`user_or_group_id`, which may have to look a name up.
 
 from errno import EINVAL, ERANGE
 
-from .errors import UsageError
+from .errors import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ def _number(text: str, limits: range, complaint: str) -> int:
     try:
         return integer(text, limits)
     except ValueError:
-        raise UsageError(("%s: '%s'", (complaint,), text)) from None
+        raise Failure(("%s: '%s'", (complaint,), text)) from None
     except OverflowError:
-        raise UsageError(("%s: '%s'", (complaint,), text), ERANGE) from None
+        raise Failure(("%s: '%s'", (complaint,), text), ERANGE) from None
 
 
 def unsigned(text: str, complaint: str) -> int:
@@ -74,11 +74,11 @@ def user_or_group_id(kind: str, text: str) -> int:
     try:
         number = integer(text, UNSIGNED_32_BIT)
     except OverflowError:
-        raise UsageError(complaint, ERANGE) from None
+        raise Failure(complaint, ERANGE) from None
     except ValueError:
         return _id_of_name(kind, text, complaint)
     if number == NO_ID:
-        raise UsageError(complaint, EINVAL)
+        raise Failure(complaint, EINVAL)
     return number
 
 
@@ -88,7 +88,7 @@ def _id_of_name(kind: str, name: str, complaint: "Wording") -> int:
     try:
         return id_of_name(kind, name)
     except OSError as error:
-        raise UsageError(complaint, error.errno) from None
+        raise Failure(complaint, error.errno) from None
 
 
 def owner(text: str) -> "tuple[int | None, int | None]":
@@ -96,5 +96,5 @@ def owner(text: str) -> "tuple[int | None, int | None]":
     try:
         uid, gid = (integer(part, UNSIGNED_32_BIT) for part in text.split(":"))
     except (ValueError, OverflowError):
-        raise UsageError("failed to parse owner") from None
+        raise Failure("failed to parse owner") from None
     return (None if uid == NO_ID else uid), (None if gid == NO_ID else gid)

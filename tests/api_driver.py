@@ -22,8 +22,11 @@ INTEGERS = ("setuid", "setgid", "monotonic", "boottime")
 def keywords_for(options: Any) -> dict[str, Any]:
     """The options of a command line as keywords of natural types, in their order."""
     keywords: dict[str, Any] = {}
-    for option, value in options:
-        name = option.name.replace("-", "_")
+    from pyunshare.options import BY_NAME
+
+    for long_name, value in options:
+        option = BY_NAME[long_name]
+        name = long_name.replace("-", "_")
         before = keywords.pop(name, None)
         if option.name in INTEGERS:
             keywords[name] = int(value)

@@ -16,11 +16,10 @@ import support
 from hypothesis import strategies as st
 from support import ROOT, User
 
-from pyunshare.options import OPTIONS, Option
+from pyunshare.options import BY_NAME, OPTIONS, Option
 
 Drawn = TypeVar("Drawn")
 
-BY_NAME = {option.name: option for option in OPTIONS}
 # Options that no released util-linux has yet: neither they nor their beginnings can be compared.
 NOT_IN_REFERENCE = ("clear-env", "whitelist-env")
 COMPARABLE = [option for option in OPTIONS if option.name not in NOT_IN_REFERENCE]

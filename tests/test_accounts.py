@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from pyunshare.accounts import id_of_name, mapped_ids, subordinate_ids
-from pyunshare.errors import UsageError
+from pyunshare.errors import Failure
 
 Files = dict[str, str]
 
@@ -42,7 +42,7 @@ def be(user: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def complaint(kind: str = "uid") -> str:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(Failure) as caught:
         subordinate_ids(kind)
     return str(caught.value)
 
@@ -183,7 +183,7 @@ def test_mapped_ids(files: Files) -> None:
 
 
 def test_mapped_ids_without_proc(files: Files) -> None:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(Failure) as caught:
         mapped_ids("uid")
     assert str(caught.value) == f"could not open '/proc/self/uid_map': {os.strerror(ENOENT)}"
 

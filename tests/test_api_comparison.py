@@ -91,7 +91,7 @@ def assert_same(options: Sequence[Word], **arguments: Any) -> Observation:
 
 def names(options: Sequence[Word]) -> list[str]:
     """The names of the options."""
-    return [option.name for option, _ in parse([os.fsdecode(word) for word in options])[0]]
+    return [name for name, _ in parse([os.fsdecode(word) for word in options])[0]]
 
 
 def applicable(rows: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,9 +104,9 @@ def applicable(rows: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if not arguments.get("program", ("@PROBE",))[:1] or "program" in arguments:
             continue
-        if any(option.name in {"help", "version"} for option, _ in given):
+        if any(name in {"help", "version"} for name, _ in given):
             continue
-        numbers = [value for option, value in given if option.name in INTEGERS]
+        numbers = [value for name, value in given if name in INTEGERS]
         if not all(number == as_python_has_it(number) for number in numbers):
             continue
         kept[name] = (options, arguments)

@@ -10,7 +10,7 @@ import pytest
 
 from pyunshare import documentation, parser
 from pyunshare.documentation import argument_parser
-from pyunshare.options import OPTIONS, Option
+from pyunshare.options import BY_NAME, OPTIONS, Option
 
 PARSER = argument_parser()
 ACTIONS = {action.option_strings[-1]: action for action in PARSER._actions if action.option_strings}
@@ -76,9 +76,9 @@ def test_simple_lines_mean_the_same_to_both(line: Sequence[str]) -> None:
     absent = {name: PARSER.get_default(name) for name in parsed}
     given = {name: value for name, value in parsed.items() if value != absent[name]}
     expected = {
-        option.name.replace("-", "_"): (
-            True if option.value is None else "" if value is None else value
+        name.replace("-", "_"): (
+            True if BY_NAME[name].value is None else "" if value is None else value
         )
-        for option, value in found
+        for name, value in found
     }
     assert given == expected

@@ -14,7 +14,7 @@ import pytest
 import support
 
 from pyunshare import launch, syscalls
-from pyunshare.errors import LaunchError, UsageError
+from pyunshare.errors import Failure
 from pyunshare.parser import parse
 from pyunshare.request import Request
 from pyunshare.signals import signal_number, signal_numbers
@@ -50,7 +50,7 @@ def test_a_python_without_ctypes_is_told_in_one_line(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "path", ["/nonexistent/lib-dynload"])
     monkeypatch.setattr(builtins, "__import__", without_ctypes)
     monkeypatch.setattr(syscalls, "_look_up", None)
-    with pytest.raises(LaunchError) as caught:
+    with pytest.raises(Failure) as caught:
         launch._load_c_library()
     assert str(caught.value) == "this Python cannot call the C library: No module named '_ctypes'"
     assert caught.value.status == 1
@@ -83,7 +83,7 @@ def test_a_signal_that_not_every_architecture_has(monkeypatch: pytest.MonkeyPatc
     assert signal_number("STKFLT") == 16
     monkeypatch.setattr(_signal, "SIGCHLD", 18)
     assert "STKFLT" not in signal_numbers()
-    with pytest.raises(UsageError, match="unknown signal: STKFLT"):
+    with pytest.raises(Failure, match="unknown signal: STKFLT"):
         signal_number("STKFLT")
 
 

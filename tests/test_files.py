@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pyunshare.errors import LaunchError
+from pyunshare.errors import Failure
 from pyunshare.files import read_file, write_file
 
 SIZES = [0, 1, (1 << 16) - 1, 1 << 16, (1 << 16) + 1, 3 << 16]
@@ -89,7 +89,7 @@ def test_write_to_a_file_of_a_directory(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_written_is_told(path: str, text: str, message: str, tmp_path: Path) -> None:
-    with pytest.raises(LaunchError) as caught:
+    with pytest.raises(Failure) as caught:
         write_file(path.replace("@", str(tmp_path)), text, "cannot open", "cannot write")
     assert str(caught.value) == message
     assert not (tmp_path / "missing").exists()

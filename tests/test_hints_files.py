@@ -23,7 +23,7 @@ from support import (
 from test_isolation import busybox
 
 from pyunshare.causes import Machine
-from pyunshare.errors import LaunchError
+from pyunshare.errors import Failure
 
 pytestmark = [pytest.mark.thorough, needs("root", "compiler", "user namespaces")]
 
@@ -96,7 +96,7 @@ def test_a_cover_is_no_cause_where_another_proc_is_whole() -> None:
 def test_binary_formats_that_are_the_hosts(tmp_path: Path, release: str, is_old: bool) -> None:
     (tmp_path / "proc" / "sys" / "kernel").mkdir(parents=True)
     (tmp_path / "proc" / "sys" / "kernel" / "osrelease").write_text(f"{release}\n")
-    failure = LaunchError("mount /proc/sys/fs/binfmt_misc failed", EPERM)
+    failure = Failure("mount /proc/sys/fs/binfmt_misc failed", EPERM)
     said = hints_of(["-rpf", "--mount-binfmt", "true"], failure, tmp_path)
     cause = "a user namespace has a binfmt_misc of its own since Linux 6.7, and this is"
     assert said == (f"unshare: hint: {cause} {release}\n" if is_old else "")

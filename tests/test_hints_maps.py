@@ -21,7 +21,7 @@ from support import (
     User,
 )
 
-from pyunshare.errors import UsageError
+from pyunshare.errors import Failure
 
 pytestmark = [pytest.mark.thorough, needs("root", "compiler", "user namespaces")]
 
@@ -70,7 +70,7 @@ def test_the_command_that_gives_subordinate_ids_is_right() -> None:
 
 
 def test_no_file_of_subordinate_ids(tmp_path: Path) -> None:
-    failure = UsageError("could not open '/etc/subuid'", 2)
+    failure = Failure("could not open '/etc/subuid'", 2)
     lines = hints_of(["-r", "true"], failure, tmp_path).splitlines()
     assert lines == [
         "unshare: hint: root has no subordinate ids: no line in /etc/subuid and /etc/subgid",

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyunshare.errors import UsageError
+from pyunshare.errors import Failure
 from pyunshare.idmaps import Range, map_lines, parse_range, with_single
 
 Line = tuple[int, int, int]
@@ -207,6 +207,6 @@ BAD_RANGES = {
 
 @pytest.mark.parametrize("text", [text for texts in BAD_RANGES.values() for text in texts])
 def test_bad_range(text: str) -> None:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(Failure) as caught:
         parse_range(text)
     assert str(caught.value) == f"invalid mapping '{text}'"

@@ -225,7 +225,10 @@ def test_modules_loaded_by_the_search(tmp_path: Path) -> None:
     lister, searching = tmp_path / "list_modules.py", SCRIPT.with_name("pyunshare-searching")
     lister.write_text(LIST_MODULES)
     text = (support.CHECKOUT / "bin" / "pyunshare").read_text()
-    searching.write_text(script.installed_script(text, "/nonexistent"))
+    place = 'directory = own + "/site-packages/pyunshare"'
+    _, tried_first, _ = parts = script.installed_script(text).partition(place)
+    assert tried_first
+    searching.write_text("directory = '/nonexistent'".join(parts[::2]))
     try:
         direct, found = (
             _modules_loaded(lister, each, "-u", "true") for each in (SCRIPT, searching)
@@ -345,21 +348,27 @@ def test_a_script_that_is_told_where_the_package_is(tmp_path: Path) -> None:
     text = (support.CHECKOUT / "bin" / "pyunshare").read_text()
     library = sysconfig.get_path("purelib")
     interpreter, flags = SCRIPT.read_text().splitlines()[0].lstrip("#!").split()
-    for place, status in ((library, 0), ("/nonexistent", 1)):
-        path = tmp_path / "pyunshare"
-        path.write_text(script.installed_script(text, place))
-        (tmp_path / "unshare").unlink(missing_ok=True)
-        (tmp_path / "unshare").symlink_to(path)
-        for each in (path, tmp_path / "unshare"):
-            line = [interpreter, flags, each, "--version"]
-            shown = subprocess.run(line, capture_output=True, text=True, check=False)
-            assert shown.returncode == status, shown
-            assert shown.stdout.startswith(f"{each.name} from pyunshare ") is not bool(status)
+    path, link = tmp_path / "pyunshare", tmp_path / "unshare"
+    link.symlink_to(path)
+    path.write_text(script.installed_script(text, library))
+    for each in (path, link):
+        line = [interpreter, flags, each, "--version"]
+        shown = subprocess.run(line, capture_output=True, text=True, check=True)
+        assert shown.stdout.startswith(f"{each.name} from pyunshare ")
+
+    path.write_text(script.installed_script(text, "/nonexistent"))
+    line = [interpreter, flags, path, "--version"]
+    missing = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert missing.stderr == (
+        f"{path}: cannot load pyunshare: [Errno 2] No such file or directory: "
+        "'/nonexistent/pyunshare/amalgamation.py'\n"
+    )
+    assert (missing.returncode, missing.stdout) == (1, "")
 
 
 @pytest.mark.parametrize("text", ["a\\b", "a = '''b'''"])
 def test_a_search_that_cannot_be_quoted_is_refused(text: str) -> None:
-    parts = ("#!python\n", "prefix = 1\n", f"{text}\n", "main()\n")
+    parts = ("#!python\n", "import posix\n", "prefix = 1\n", f"{text}\n", "main()\n")
     with pytest.raises(ValueError, match="to be quoted"):
         script.installed_script("# ---- then ----\n\n".join(parts))
 

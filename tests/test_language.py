@@ -12,7 +12,7 @@ import support
 from machine import needs
 
 from pyunshare import errors, language
-from pyunshare.errors import LaunchError, UsageError, in_english
+from pyunshare.errors import Failure, in_english
 
 CATALOGUES = Path("/usr/share/locale")
 
@@ -191,8 +191,8 @@ def test_a_wording_in_english() -> None:
     assert (
         in_english(("%s: '%s'", ("failed to parse uid",), "50%s")) == "failed to parse uid: '50%s'"
     )
-    assert str(LaunchError(("mount %s failed", "/%d"), 2)).startswith("mount /%d failed: ")
-    assert str(UsageError(("invalid option -- '%c'", "\udcff"))) == "invalid option -- '\udcff'"
+    assert str(Failure(("mount %s failed", "/%d"), 2)).startswith("mount /%d failed: ")
+    assert str(Failure(("invalid option -- '%c'", "\udcff"))) == "invalid option -- '\udcff'"
 
 
 @pytest.mark.parametrize("fault", [LookupError("unknown encoding"), IndexError(), OSError(5, "")])
@@ -205,5 +205,5 @@ def test_what_cannot_be_translated_is_in_english(
     monkeypatch.setattr(language, "translated", fail)
     monkeypatch.setitem(os.environ, "LC_ALL", "de_DE.UTF-8")
     monkeypatch.setattr(errors, "_is_english", lambda: False)
-    assert errors.report("unshare", LaunchError("unshare failed", 1)) == 1
+    assert errors.report("unshare", Failure("unshare failed", 1)) == 1
     assert capfd.readouterr().err == "unshare: unshare failed: Operation not permitted\n"

@@ -118,6 +118,18 @@ def test_a_python_that_cannot_compile_is_told_in_one_line(python: str) -> None:
     assert not unmade.exists()
 
 
+def test_a_working_directory_that_is_gone(archive: Path) -> None:
+    """What is loaded later would be looked for from the directory that --wd leads to."""
+    gone = support.new_directory() / "gone"
+    gone.mkdir()
+    path = os.path.relpath(archive, gone)
+    line = 'cd "$1" && rmdir "$1" && exec "$2" -ISXutf8 "$3" -u true'
+    words = ["sh", "-c", line, "sh", str(gone), sys.executable, path]
+    shown = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert shown.stderr == f"{path}: cannot tell where this is\n"
+    assert shown.returncode == 1
+
+
 # ---- the command --------------------------------------------------------------------------------
 
 

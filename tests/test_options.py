@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyunshare import actions, request
-from pyunshare.options import NAMESPACES, OPTIONS, Option
+from pyunshare.options import OPTIONS, Option
 from pyunshare.syscalls import (
     CLONE_NEWCGROUP,
     CLONE_NEWIPC,
@@ -16,6 +16,7 @@ from pyunshare.syscalls import (
     CLONE_NEWUSER,
     CLONE_NEWUTS,
 )
+from pyunshare.table import NAMESPACES
 
 NONE, OPTIONAL, REQUIRED = "none", "optional", "required"
 

@@ -52,8 +52,7 @@ command_lines = st.lists(
 
 def of_package(words: list[str]) -> ParsedLine:
     """Parse a line as the package does, and print what is wrong with it as it prints it."""
-    options, rest, error = parse(list(words))
-    found = [(option.name, value) for option, value in options]
+    found, rest, error = parse(list(words))
     return ParsedLine(found, rest, f"{NAME}: {error}\n" if error else None)
 
 
@@ -134,7 +133,7 @@ GOOD_LINES = [
 @pytest.mark.parametrize(("words", "options", "rest"), GOOD_LINES)
 def test_good_line(words: list[str], options: list[str], rest: list[str]) -> None:
     found, program, error = parse(words)
-    shown = [option.name if value is None else f"{option.name}={value}" for option, value in found]
+    shown = [name if value is None else f"{name}={value}" for name, value in found]
     assert (shown, program, error) == (options, rest, None)
 
 
@@ -160,7 +159,7 @@ BAD_LINES = [
 @pytest.mark.parametrize(("words", "options", "complaint"), BAD_LINES)
 def test_bad_line(words: list[str], options: list[str], complaint: str) -> None:
     found, _, error = parse(words)
-    assert [option.name for option, _ in found] == options
+    assert [name for name, _ in found] == options
     assert error is not None
     assert (str(error), error.see_help, error.status) == (complaint, True, 1)
 

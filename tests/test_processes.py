@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pyunshare.errors import SilentFailure
+from pyunshare.errors import Failure
 from pyunshare.processes import Gate, Worker
 from pyunshare.syscalls import load_c_library
 
@@ -72,14 +72,14 @@ def test_the_worker_has_the_callers_signal_mask(worker: Worker) -> None:
 
 
 def test_a_worker_whose_parent_died_before_the_files_were_bound(worker: Worker) -> None:
-    with pytest.raises(SilentFailure):
+    with pytest.raises(Failure):
         worker.begin(wait_for_parent=True)
 
 
 def test_a_worker_whose_parent_died_before_the_death_signal_was_armed(worker: Worker) -> None:
     load_c_library()
     worker.begin(wait_for_parent=False)
-    with pytest.raises(SilentFailure) as caught:
+    with pytest.raises(Failure) as caught:
         worker.arm_death_signal(signal.SIGCONT)
     assert caught.value.status == 1
 
@@ -90,5 +90,5 @@ def test_a_worker_whose_parent_lives(worker: Worker, gate: Gate) -> None:
     worker.begin(wait_for_parent=False)
     worker.arm_death_signal(signal.SIGCONT)
     os.close(parents_copy)
-    with pytest.raises(SilentFailure):
+    with pytest.raises(Failure):
         worker.arm_death_signal(signal.SIGCONT)

@@ -18,7 +18,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pyunshare import login_shell as login_shells
-from pyunshare.errors import LaunchError
+from pyunshare.errors import Failure
 from pyunshare.login_shell import start_login_shell
 from pyunshare.program import DEFAULT_PATH, chosen_variables, start_program, value_of
 
@@ -69,9 +69,9 @@ def _set_up_child(stdin: str, output: int) -> None:
         os.setuid(NOBODY)
 
 
-def failure(attempt: Callable[..., None], *arguments: object) -> LaunchError:
+def failure(attempt: Callable[..., None], *arguments: object) -> Failure:
     """Return what is raised by an attempt that does not get as far as a program."""
-    with pytest.raises(LaunchError) as caught:
+    with pytest.raises(Failure) as caught:
         attempt(*arguments)
     return caught.value
 
@@ -80,7 +80,7 @@ def errno_of(start: Callable[..., None], *arguments: object) -> int:
     """Return the reason for which nothing was started."""
     try:
         start(*arguments)
-    except LaunchError as error:
+    except Failure as error:
         return error.errno or 0
     raise AssertionError("there is a program, and yet we are here")
 

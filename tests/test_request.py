@@ -9,7 +9,7 @@ from errno import ERANGE
 
 import pytest
 
-from pyunshare.errors import UsageError
+from pyunshare.errors import Failure
 from pyunshare.idmaps import joined_ranges
 from pyunshare.parser import parse
 from pyunshare.request import BINFMT_MISC, Request
@@ -44,7 +44,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def asked(line: str) -> Request:
-    """Return what a command line asks for. Raises UsageError at the first thing wrong with it."""
+    """Return what a command line asks for. Raises Failure at the first thing wrong with it."""
     options, _, grammar_error = parse(shlex.split(line))
     request = Request()
     for option, value in options:
@@ -56,7 +56,7 @@ def asked(line: str) -> Request:
 
 
 def complaint(line: str) -> str:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(Failure) as caught:
         asked(line)
     return str(caught.value)
 
@@ -397,7 +397,7 @@ def test_complaint(line: str, expected: str) -> None:
 
 def test_a_value_is_looked_up_when_it_is_met(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(kind: str) -> tuple[int, int]:
-        raise UsageError(f"no {kind} for you")
+        raise Failure(f"no {kind} for you")
 
     monkeypatch.setattr("pyunshare.accounts.subordinate_ids", fail)
     assert complaint("--map-auto -S x") == "no uid for you"

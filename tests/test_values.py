@@ -15,7 +15,7 @@ from c_library import LeadingNumber, signal_name, strtoll, strtoull
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pyunshare.errors import UsageError
+from pyunshare.errors import Failure
 from pyunshare.signals import signal_number
 from pyunshare.values import (
     NO_ID,
@@ -150,7 +150,7 @@ def test_bad_signed(text: str, complaint: str) -> None:
 
 def complaint_of(function: Callable[..., object], *arguments: str) -> str:
     """Return what the function has against its arguments."""
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(Failure) as caught:
         function(*arguments)
     assert not caught.value.see_help
     return str(caught.value)
@@ -349,6 +349,6 @@ endings = st.one_of(st.text("0123456789", max_size=4), st.sampled_from(list(BY_N
 def test_any_text_is_a_signal_or_a_usage_error(text: str) -> None:
     try:
         number = signal_number(text)
-    except UsageError:
+    except Failure:
         return
     assert number in signal.valid_signals()
