@@ -6,6 +6,7 @@ import sys
 
 from .errors import STANDARD_ERROR, finish, keep_for_hints
 from .launch import launch
+from .locale_coercion import undo_locale_coercion
 from .parser import parse
 from .request import Request
 
@@ -24,10 +25,7 @@ def main(name: "str | None" = None) -> "NoReturn":
 
 def _run(name: str, words: "list[str]") -> int:
     _occupy_standard_descriptors()
-    if b"LC_CTYPE" in posix.environ:
-        from .locale_coercion import undo_locale_coercion
-
-        undo_locale_coercion()
+    undo_locale_coercion()
     options, program, grammar_error = parse(words)
     request = Request()
     keep_for_hints(name, words, request, program)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 STANDARD_ERROR = 2
 
+ENGLISH = (b"C", b"POSIX")  # locales without catalogues
+
 
 class Failure(Exception):
     """What ends a launch: an option or a value that is wrong, or a step that failed.
@@ -64,10 +66,12 @@ def with_reason(message: str, errno: "int | None") -> str:
     return message if errno is None else f"{message}: {posix.strerror(errno)}"
 
 
-def attempt(wording: "Wording", call: "Callable[..., Result]", *arguments: object) -> "Result":
-    """Return ``call(*arguments)``; raise its OSError as a Failure that says ``wording``."""
+def attempt(
+    wording: "Wording", call: "Callable[..., Result]", *arguments: object, **named: object
+) -> "Result":
+    """Return what ``call`` returns; raise its OSError as a Failure that says ``wording``."""
     try:
-        return call(*arguments)
+        return call(*arguments, **named)
     except OSError as error:
         raise Failure(wording, error.errno) from None
 
@@ -135,11 +139,16 @@ def keep_to_english() -> None:
     _may_load = False
 
 
-def _is_english() -> bool:
-    """Tell whether the user's language needs no looking for: setlocale(3), gettext(3)."""
+def locale_of_messages() -> bytes:
+    """Return the name of the locale whose messages the user wants: setlocale(3)."""
     get = posix.environ.get
-    locale = get(b"LC_ALL") or get(b"LC_MESSAGES") or get(b"LANG") or b"C"
-    return locale in (b"C", b"POSIX") or locale[:2] == b"C."
+    return get(b"LC_ALL") or get(b"LC_MESSAGES") or get(b"LANG") or b"C"
+
+
+def _is_english() -> bool:
+    """Tell whether there is no catalogue to look for, see gettext(3)."""
+    locale = locale_of_messages()
+    return locale in ENGLISH or locale[:2] == b"C."
 
 
 # What hints are drawn from, and what gives them once it is loaded

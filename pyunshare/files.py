@@ -43,6 +43,6 @@ def write_file(
     A relative ``path`` is looked up in the open ``directory``.
     """
     flags = posix.O_WRONLY | posix.O_CLOEXEC
-    descriptor = attempt(cannot_open, lambda: posix.open(path, flags, dir_fd=directory))
+    descriptor = attempt(cannot_open, posix.open, path, flags, dir_fd=directory)
     attempt(cannot_write, write_all, descriptor, fsencode(text))
     posix.close(descriptor)

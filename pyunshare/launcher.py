@@ -11,6 +11,7 @@ import sys
 from .command import _occupy_standard_descriptors, _take_back_signals
 from .errors import Failure, divert_reports, finish
 from .launch import enter
+from .locale_coercion import undo_locale_coercion
 from .parser import parse
 from .program import chosen_variables, start_program
 from .reports import FORKED, STARTED, Reporter, helper_failed
@@ -44,10 +45,7 @@ def _launch(arguments: "list[str]") -> int:
     for signal in ignored.split():
         _signal.signal(int(signal), _signal.SIG_IGN)
     _occupy_standard_descriptors()
-    if b"LC_CTYPE" in posix.environ:
-        from .locale_coercion import undo_locale_coercion
-
-        undo_locale_coercion()
+    undo_locale_coercion()
     reporter.send(STARTED)
 
     options, program, _ = parse(words)

@@ -13,8 +13,6 @@ from .table import NAMESPACES, ROWS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable
-
     from .idmaps import Range
 
 PROC = "/proc"
@@ -84,13 +82,26 @@ class Request:
         if _HEADINGS[name] == NAMESPACES:
             if value is not None:
                 self.files[flags] = value
-            return
-        action = _COMMON_ACTIONS.get(name)
-        if action is None:
-            from .actions import ACTIONS
+        elif name == "fork":
+            self.fork = True
+        elif name == "kill-child":
+            self.fork = True
+            self.kill_child = _signal.SIGKILL
+            if value is not None:
+                from .signals import signal_number
 
-            action = ACTIONS[name]
-        action(self, name, value)
+                self.kill_child = signal_number(value)
+        elif name == "mount-proc":
+            self.proc = PROC if value is None else value
+        elif name == "map-root-user":
+            self.users.single = self.groups.single = 0
+        elif name == "map-current-user":
+            self.users.single = self.users.caller
+            self.groups.single = self.groups.caller
+        else:
+            from .actions import ACTIONS  # what most launches do without
+
+            ACTIONS[name](self, name, value)
 
     @property
     def needs_helper(self) -> bool:
@@ -134,39 +145,3 @@ class Request:
             raise Failure(
                 "options --monotonic and --boottime require unsharing of a time namespace (-T)"
             )
-
-
-def _fork(request: Request, name: str, value: "str | None") -> None:
-    request.fork = True
-
-
-def _mount_proc(request: Request, name: str, value: "str | None") -> None:
-    request.proc = PROC if value is None else value
-
-
-def _map_root_user(request: Request, name: str, value: "str | None") -> None:
-    request.users.single = request.groups.single = 0
-
-
-def _map_current_user(request: Request, name: str, value: "str | None") -> None:
-    request.users.single = request.users.caller
-    request.groups.single = request.groups.caller
-
-
-def _kill_child(request: Request, name: str, value: "str | None") -> None:
-    request.fork = True
-    request.kill_child = _signal.SIGKILL
-    if value is not None:
-        from .signals import signal_number
-
-        request.kill_child = signal_number(value)
-
-
-# What the others do is in actions.py, for most launches do without it.
-_COMMON_ACTIONS: "dict[str, Callable[..., None]]" = {
-    "fork": _fork,
-    "kill-child": _kill_child,
-    "mount-proc": _mount_proc,
-    "map-root-user": _map_root_user,
-    "map-current-user": _map_current_user,
-}
