@@ -220,6 +220,21 @@ def test_modules_loaded_at_the_moment_of_exec(options: str, tmp_path: Path) -> N
 
 
 @needs("root")
+def test_nothing_more_is_loaded_without_a_locale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container: Python changes the environment then, which is undone."""
+    for name in ("LC_ALL", "LC_CTYPE", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
+    lister = tmp_path / "list_modules.py"
+    lister.write_text(LIST_MODULES)
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    with_locale = _modules_loaded(lister, SCRIPT, "-u", "/bin/true")
+    monkeypatch.delenv("LANG")
+    assert _modules_loaded(lister, SCRIPT, "-u", "/bin/true") == with_locale
+
+
+@needs("root")
 def test_modules_loaded_by_the_search(tmp_path: Path) -> None:
     """It has to find the same."""
     lister, searching = tmp_path / "list_modules.py", SCRIPT.with_name("pyunshare-searching")
