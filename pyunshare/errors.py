@@ -30,8 +30,8 @@ class Failure(Exception):
 
     ``errno`` is the reason to print behind the message, if there is one, and ``status`` the exit
     status that unshare(1) gives to such a failure. ``see_help`` asks for the second line of
-    getopt_long(3)'s complaints. With ``is_told`` nothing is printed: another process has reported
-    the failure, or it is nobody's to hear of any more.
+    getopt_long(3)'s complaints. With ``is_told`` the message is not printed: another process has
+    reported the failure, or it is nobody's to hear of any more. It only tells a hint what failed.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from .reports import parse_failure
 
 
 class UsageError(ValueError):
-    """A value that is wrong, or whose meaning this machine does not know."""
+    """An option or a value that is wrong, or whose meaning this machine does not know."""
 
 
 class LaunchError(OSError):

@@ -44,8 +44,7 @@ def launch(request: "Request", words: "list[str]", command: str) -> int:
     """Become the program, or the login shell where ``words`` is empty, as it was asked for.
 
     Returns in the parent of a forked program only, with the exit status to pass on. Raises
-    Failure in the process that meets the failure. ``command`` is the name
-    under which helpers report theirs.
+    Failure in the process that meets it. ``command`` is the name under which helpers report theirs.
     """
     if not words:
         from .login_shell import start_login_shell

@@ -27,11 +27,9 @@ def undo_locale_coercion() -> None:
     try:
         given = fsencode(read_file("/proc/self/environ")).split(b"\0")
     except OSError:  # no /proc: a variable that Python has added stands last
-        given = (
-            []
-            if list(posix.environ)[-1] == LC_CTYPE
-            else [LC_CTYPE + b"=" + posix.environ[LC_CTYPE]]
-        )
+        given = []
+        if list(posix.environ)[-1] != LC_CTYPE:
+            given.append(LC_CTYPE + b"=" + posix.environ[LC_CTYPE])
     for entry in given:
         if entry.startswith(LC_CTYPE + b"="):
             value = entry[len(LC_CTYPE) + 1 :]

@@ -8,7 +8,7 @@ from .errors import Failure
 from .syscalls import fsdecode, fsencode
 from .table import ROWS, is_required
 
-_NAMES = {letter: name for name, letter, _, _, _, _ in ROWS if letter}
+_NAME_OF_LETTER = {letter: name for name, letter, _, _, _, _ in ROWS if letter}
 _VALUES = {name: value for name, _, value, _, _, _ in ROWS}
 
 
@@ -39,7 +39,7 @@ def parse(
 def _short_options(word: str, rest: "list[str]", found: "list[tuple[str, str | None]]") -> None:
     """Read a word like -ipf, -S0 or -pS 0; optional values are for long options only."""
     for position, letter in enumerate(word[1:], 2):
-        name = _NAMES.get(letter)
+        name = _NAME_OF_LETTER.get(letter)
         if name is None:
             first_byte = fsdecode(fsencode(letter)[:1])  # all that getopt(3) looks at
             raise Failure(("invalid option -- '%c'", first_byte), see_help=True)
@@ -72,7 +72,7 @@ def _long_option(word: str, rest: "list[str]") -> "tuple[str, str | None]":
 
 
 def _whole_name(beginning: str, word: str) -> str:
-    """Return the option of that name, or the only one whose name begins with it."""
+    """Return the name if it is one, or the only one that begins with it."""
     if beginning in _VALUES:
         return beginning
     candidates = [name for name in _VALUES if name.startswith(beginning)]

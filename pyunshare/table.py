@@ -26,8 +26,8 @@ CLOCKS = "Clocks"
 ENVIRONMENT = "Environment"
 
 # Name, letter, value, CLONE_NEW* bits, heading and help. The value is None for an option without
-# one, "=word" for one that is optional, and otherwise the word that stands for it. The rows are no
-# objects with names for all this, for to make those takes longer than the rest of a launch.
+# one, "=word" for one that is optional, and otherwise the word that stands for it. Objects with
+# names for all this would take time at each launch to make: options.py has them.
 ROWS: "tuple[tuple[str, str, str | None, int, str, str], ...]" = (
     ("help", "h", None, 0, GENERAL, "print this help and exit"),
     ("version", "V", None, 0, GENERAL, "print the version and exit"),

@@ -21,9 +21,9 @@ INTEGERS = ("setuid", "setgid", "monotonic", "boottime")
 
 def keywords_for(options: Any) -> dict[str, Any]:
     """The options of a command line as keywords of natural types, in their order."""
-    keywords: dict[str, Any] = {}
     from pyunshare.options import BY_NAME
 
+    keywords: dict[str, Any] = {}
     for long_name, value in options:
         option = BY_NAME[long_name]
         name = long_name.replace("-", "_")

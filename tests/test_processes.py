@@ -72,8 +72,9 @@ def test_the_worker_has_the_callers_signal_mask(worker: Worker) -> None:
 
 
 def test_a_worker_whose_parent_died_before_the_files_were_bound(worker: Worker) -> None:
-    with pytest.raises(Failure):
+    with pytest.raises(Failure) as caught:
         worker.begin(wait_for_parent=True)
+    assert caught.value.is_told
 
 
 def test_a_worker_whose_parent_died_before_the_death_signal_was_armed(worker: Worker) -> None:
@@ -82,6 +83,7 @@ def test_a_worker_whose_parent_died_before_the_death_signal_was_armed(worker: Wo
     with pytest.raises(Failure) as caught:
         worker.arm_death_signal(signal.SIGCONT)
     assert caught.value.status == 1
+    assert caught.value.is_told
 
 
 def test_a_worker_whose_parent_lives(worker: Worker, gate: Gate) -> None:
@@ -90,5 +92,6 @@ def test_a_worker_whose_parent_lives(worker: Worker, gate: Gate) -> None:
     worker.begin(wait_for_parent=False)
     worker.arm_death_signal(signal.SIGCONT)
     os.close(parents_copy)
-    with pytest.raises(Failure):
+    with pytest.raises(Failure) as caught:
         worker.arm_death_signal(signal.SIGCONT)
+    assert caught.value.is_told
