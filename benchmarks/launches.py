@@ -8,7 +8,7 @@ from pathlib import Path
 
 import ordinary_user
 from installing import Installation
-from timing import PROGRAM, Command, Spread, Timing, measure
+from timing import PROGRAM, WITHOUT_LOCALE, Command, Spread, Timing, measure
 
 ROOMY, TIGHT = 1.10, 1.00
 LIMITS = {
@@ -28,6 +28,7 @@ FLOOR = "only exec"
 ONE_FILE = "pyunshare.pyz -u"
 BY_PIP, FROM_A_WHEEL = ", by pip", ", from a wheel"
 LINKED = "-u, by pip, through a link"
+UNLOCALIZED, BARE_UNLOCALIZED = "-u, no LANG", "python -IS -c pass, no LANG"
 MAP_AUTO = "--map-auto -r"
 REFERENCE_MAP_AUTO = "reference --map-auto -r"
 
@@ -62,8 +63,10 @@ def commands(
         FLOOR: Command([floor]),
         LINKED: Command([installation.command_through_a_link(), "-u", PROGRAM]),
         ONE_FILE: Command([*installation.one_file(), "-u", PROGRAM]),
+        BARE_UNLOCALIZED: Command(installation.bare, environment=WITHOUT_LOCALE),
     }
     command = installation.command_of_a_distribution()
+    result[UNLOCALIZED] = Command([command, "-u", PROGRAM], environment=WITHOUT_LOCALE)
     flavours = {
         "": command,
         BY_PIP: installation.command,
@@ -90,7 +93,10 @@ def measure_times(
 ) -> dict[str, Timing]:
     """Measure the launches with one interpreter."""
     to_measure = commands(installation, reference, workspace)
-    return measure(to_measure, rounds, workspace, f"{installation.interpreter.name}, launches")
+    title = f"{installation.interpreter.name}, launches"
+    return measure(
+        to_measure, rounds, workspace, title, baselines=(BARE, BARE_UNLOCALIZED, ENVIRONMENT_S)
+    )
 
 
 def rows_of_times(timings: dict[str, Timing]) -> list[Row]:
@@ -104,6 +110,7 @@ def rows_of_times(timings: dict[str, Timing]) -> list[Row]:
     rows = [row(FLOOR, [baseline], None) for baseline in (BARE, ENVIRONMENT_S)]
     for flavour, baseline in (("", BARE), (BY_PIP, ENVIRONMENT_S), (FROM_A_WHEEL, ENVIRONMENT_S)):
         rows += [row(options + flavour, [baseline], limit) for options, limit in LIMITS.items()]
+    rows.append(row(UNLOCALIZED, [BARE_UNLOCALIZED], TIGHT))
     rows.append(row(LINKED, [ENVIRONMENT_S], None))
     rows.append(row(ONE_FILE, [BARE], None))
     if MAP_AUTO in timings:

@@ -1,7 +1,8 @@
 """Wall times of whole processes, measured by hyperfine, many commands in turn.
 
-What disturbs a machine comes and goes within seconds. So commands that are to be compared are
-measured in rounds, each with a few runs of every command, in an order that changes.
+What disturbs a machine comes and goes within seconds, and may make it slower by half for a while.
+So commands that are to be compared are measured in rounds, each with a few runs of every command,
+in an order that changes, and they are compared within each round.
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ import shlex
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 PROGRAM = "/bin/true"
 RUNS_IN_A_ROUND = 5
+TIMES_A_BASELINE = 3  # spread over the round, as all others are compared with it
 ENVIRONMENT: Mapping[str, str] = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LANG": "C.UTF-8",
     "HOME": "/",
 }
+# As in a container, in cron or a build: CPython then turns to UTF-8 by itself, see PEP 538.
+WITHOUT_LOCALE = {name: value for name, value in ENVIRONMENT.items() if name != "LANG"}
 
 
 class Command(NamedTuple):
@@ -45,14 +49,12 @@ class Spread:
     high: float
 
     @classmethod
-    def of(cls, values: Sequence[float], middle: float | None = None) -> Spread:
-        """Return that of some values; the one in the middle may come from elsewhere."""
-        if middle is None:
-            middle = statistics.median(values)
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Return the median and the quartiles of some values."""
         if len(values) < 2:
-            return cls(middle, middle, middle)
-        low, _, high = statistics.quantiles(values, n=4, method="inclusive")
-        return cls(middle, min(low, middle), max(high, middle))
+            return cls(values[0], values[0], values[0])
+        low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+        return cls(middle, low, high)
 
 
 @dataclass(frozen=True)
@@ -62,45 +64,45 @@ class Timing:
     rounds: Sequence[Sequence[float]]
 
     @property
-    def median(self) -> float:
-        """The median of all runs, in milliseconds."""
-        return 1000 * statistics.median(self._runs())
-
-    @property
     def spread(self) -> Spread:
         """The median and the quartiles of all runs, in milliseconds."""
-        return Spread.of([1000 * run for run in self._runs()])
+        return Spread.of([1000 * run for each in self.rounds for run in each])
 
     def ratio(self, *baselines: Timing) -> Spread:
-        """Return how this compares with the sum of the baselines: medians, quartiles of rounds."""
+        """Return how this compares with the sum of the baselines, round by round."""
         rounds = zip(self._round_medians(), zip(*(each._round_medians() for each in baselines)))
-        ratios = [own / sum(others) for own, others in rounds]
-        return Spread.of(ratios, self.median / sum(each.median for each in baselines))
+        return Spread.of([own / sum(others) for own, others in rounds])
 
     def difference(self, other: Timing) -> Spread:
-        """Return by how many milliseconds this is longer: of medians, quartiles of rounds."""
+        """Return by how many milliseconds this is longer, round by round."""
         pairs = zip(self._round_medians(), other._round_medians())
-        return Spread.of([own - others for own, others in pairs], self.median - other.median)
-
-    def _runs(self) -> list[float]:
-        return [run for each in self.rounds for run in each]
+        return Spread.of([own - others for own, others in pairs])
 
     def _round_medians(self) -> list[float]:
         return [1000 * statistics.median(each) for each in self.rounds]
 
 
 def measure(
-    commands: Mapping[str, Command], rounds: int, workspace: Path, title: str
+    commands: Mapping[str, Command],
+    rounds: int,
+    workspace: Path,
+    title: str,
+    baselines: Collection[str] = (),
 ) -> dict[str, Timing]:
-    """Measure commands in turn, by their names. The workspace is a directory for our files."""
+    """Measure commands in turn, by their names; baselines more often.
+
+    The workspace is a directory for our files.
+    """
     times: dict[str, list[list[float]]] = {name: [] for name in commands}
-    order = list(commands)
+    order = [*commands, *((TIMES_A_BASELINE - 1) * [*baselines])]
     shuffle = random.Random(rounds).shuffle
     for number in range(rounds):
         print(f"\r{title}: round {number + 1} of {rounds} ", end="", file=sys.stderr, flush=True)
         shuffle(order)
+        for each in times.values():
+            each.append([])
         for name in order:
-            times[name].append(_runs_of(commands[name], workspace))
+            times[name][-1] += _runs_of(commands[name], workspace)
     print(file=sys.stderr)
     return {name: Timing(each) for name, each in times.items()}
 
