@@ -49,12 +49,14 @@ class Spread:
     high: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
-        """Return the median and the quartiles of some values."""
+    def of(cls, values: Sequence[float], middle: float | None = None) -> Spread:
+        """Return that of some values; the one in the middle may come from elsewhere."""
+        if middle is None:
+            middle = statistics.median(values)
         if len(values) < 2:
-            return cls(values[0], values[0], values[0])
-        low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
-        return cls(middle, low, high)
+            return cls(middle, middle, middle)
+        low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+        return cls(middle, min(low, middle), max(high, middle))
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,13 @@ class Timing:
         return Spread.of([own / sum(others) for own, others in rounds])
 
     def difference(self, other: Timing) -> Spread:
-        """Return by how many milliseconds this is longer, round by round."""
+        """Return by how many milliseconds this is longer: of medians, quartiles of rounds.
+
+        The parts of a whole that are such differences add up to it.
+        """
         pairs = zip(self._round_medians(), other._round_medians())
-        return Spread.of([own - others for own, others in pairs])
+        difference = self.spread.middle - other.spread.middle
+        return Spread.of([own - others for own, others in pairs], difference)
 
     def _round_medians(self) -> list[float]:
         return [1000 * statistics.median(each) for each in self.rounds]
