@@ -236,21 +236,23 @@ def test_nothing_more_is_loaded_without_a_locale(
 
 @needs("root")
 def test_modules_loaded_by_the_search(tmp_path: Path) -> None:
-    """It has to find the same."""
-    lister, searching = tmp_path / "list_modules.py", SCRIPT.with_name("pyunshare-searching")
+    """It has to find the same; and so has a link."""
+    lister, link = tmp_path / "list_modules.py", tmp_path / "unshare"
+    searching = SCRIPT.with_name("pyunshare-searching")
     lister.write_text(LIST_MODULES)
+    link.symlink_to(SCRIPT)
     text = (support.CHECKOUT / "bin" / "pyunshare").read_text()
     place = 'directory = own + "/site-packages/pyunshare"'
     _, tried_first, _ = parts = script.installed_script(text).partition(place)
     assert tried_first
     searching.write_text("directory = '/nonexistent'".join(parts[::2]))
     try:
-        direct, found = (
-            _modules_loaded(lister, each, "-u", "true") for each in (SCRIPT, searching)
+        direct, linked, found = (
+            _modules_loaded(lister, each, "-u", "true") for each in (SCRIPT, link, searching)
         )
     finally:
         searching.unlink()
-    assert direct == found
+    assert direct == linked == found
 
 
 def _modules_loaded(lister: Path, *words: str | Path) -> set[str]:
