@@ -19,23 +19,20 @@ LOADING = """\
 directory = {directory}
 try:
     code = SourceFileLoader("amalgamation", directory + "/amalgamation.py").get_code("amalgamation")
+{otherwise}
+exec(code)
+
 """
 
 OR_FAIL = """\
 except OSError as error:
-    raise SystemExit(f"{__file__}: cannot load pyunshare: {error}")
-exec(code)
-
-"""
+    raise SystemExit(f"{__file__}: cannot load pyunshare: {error}")"""
 
 OR_SEARCH = """\
 except OSError:
     # It is elsewhere. This is text, for to compile it each time would take long.
     code = '''
-{search}'''
-exec(code)
-
-"""
+{search}'''"""
 
 
 def installed_script(script: str, library: Optional[str] = None) -> str:
@@ -49,9 +46,12 @@ def installed_script(script: str, library: Optional[str] = None) -> str:
     first_line = explanation.partition("\n")[0] + "\n"
     if library is not None:
         directory = repr(f"{library}/pyunshare")
-        return first_line + BEGINNING + start + LOADING.format(directory=directory) + OR_FAIL + end
-    if "\\" in search or "'''" in search:
+        otherwise = OR_FAIL
+    elif "\\" in search or "'''" in search:
         raise ValueError("no backslash or ''' can stand in the search, which is to be quoted")
-    loading = LOADING.format(directory='own + "/site-packages/pyunshare"')
-    search = OR_SEARCH.format(search=search)
-    return first_line + BEGINNING + start + where_this_is + loading + search + end
+    else:
+        start += where_this_is
+        directory = 'own + "/site-packages/pyunshare"'
+        otherwise = OR_SEARCH.format(search=search)
+    loading = LOADING.format(directory=directory, otherwise=otherwise)
+    return first_line + BEGINNING + start + loading + end

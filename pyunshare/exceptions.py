@@ -53,15 +53,6 @@ def launch_errors() -> Iterator[None]:
         raise launch_error(failure.message, failure.errno) from None
 
 
-@contextlib.contextmanager
-def usage_errors() -> Iterator[None]:
-    """Raise what the code of the options raises as what it is to those who call it from Python."""
-    try:
-        yield
-    except errors.Failure as failure:
-        raise UsageError(str(failure)) from None
-
-
 def reported_error(record: bytes) -> LaunchError:
     """Return the error that another process has met and reported."""
     return launch_error(*parse_failure(record))

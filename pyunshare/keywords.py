@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from signal import SIGRTMAX, SIGRTMIN
 from typing import Any, Callable, Optional
 
-from .exceptions import UsageError, usage_errors
+from .errors import Failure
+from .exceptions import UsageError
 from .options import OPTIONS, Option
 from .request import Request
 from .signals import signal_numbers
@@ -51,10 +52,12 @@ def given_options(keywords: Mapping[str, Any]) -> list[Given]:
 def request_for(given: Iterable[Given]) -> Request:
     """Return what the options ask for. Raises UsageError as the command line would."""
     request = Request()
-    with usage_errors():
+    try:
         for name, value in given:
             request.add(name, value)
         request.check()
+    except Failure as failure:
+        raise UsageError(str(failure)) from None
     if request.groups.is_single and request.setgroups == "allow":
         raise UsageError("options --setgroups=allow and --map-group are mutually exclusive")
     return request
