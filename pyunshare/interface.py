@@ -146,48 +146,66 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
         if not sys.executable:
             raise launch_error("there is no Python interpreter to start the launch with")
         ignored = () if keywords.get("restore_signals", True) else IGNORED_BY_PYTHON
-        # the death signal comes when the thread ends, not only when the process does
-        stay = self._wait_for_end if request.kill_child is not None else None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours:
-            with theirs, _above_the_standard_ones(theirs) as descriptor:
-                line = [
-                    *(sys.executable, "-I", "-S", "-X", "utf8", "-c", _START),
-                    *(_PACKAGE, str(descriptor), str(os.getpid())),
-                    " ".join(str(int(n)) for n in ignored if signal.getsignal(n) == signal.SIG_IGN),
-                    f"={name}",
-                    *options,
-                    "--",
-                    *words,
-                ]
-                if keywords.get("close_fds", True):
-                    keywords["pass_fds"] = (*keywords.get("pass_fds", ()), descriptor)
-                else:
-                    os.set_inheritable(descriptor, True)
-                start = partial(start_child, self, line, keywords)
-                try:
-                    try:
-                        call_in_thread(start, self._kill, stay)
-                    except NoThreadError:
-                        start()
-                except OSError as error:
-                    if error.filename == sys.executable:
-                        raise launch_error(f"failed to execute {name}", error.errno) from None
-                    raise
             try:
+                with theirs, _above_the_standard_ones(theirs) as descriptor:
+                    line = [
+                        *(sys.executable, "-I", "-S", "-X", "utf8", "-c", _START),
+                        *(_PACKAGE, str(descriptor), str(os.getpid())),
+                        " ".join(str(int(n)) for n in ignored if _is_ignored(n)),
+                        f"={name}",
+                        *options,
+                        "--",
+                        *words,
+                    ]
+                    self._start_launcher(request, line, descriptor, keywords, name)
                 _wait_until_closed(ours)
                 failure, has_begun = self._hear(ours)
             except BaseException:
-                self._kill()
-                self.wait()
-                self._hear(ours)  # the program may be on its way, and not known of yet
-                self._kill_program()
+                self._give_up(ours)
                 raise
         if failure is not None:
             self.wait()  # it ends by itself, as the command does
             raise reported_error(failure)
         if not has_begun:
             raise launch_error(f"the launch did not begin, and ended with status {self.wait()}")
+
+    def _start_launcher(
+        self,
+        request: Request,
+        line: list[Any],
+        descriptor: int,
+        keywords: dict[str, Any],
+        name: str,
+    ) -> None:
+        """Start the process in between, which gets its end of the socket."""
+        if keywords.get("close_fds", True):
+            keywords["pass_fds"] = (*keywords.get("pass_fds", ()), descriptor)
+        else:
+            os.set_inheritable(descriptor, True)
+        # the death signal comes when the thread ends, not only when the process does
+        stay = self._wait_for_end if request.kill_child is not None else None
+        start = partial(start_child, self, line, keywords)
+        try:
+            try:
+                call_in_thread(start, self._kill, stay)
+            except NoThreadError:
+                start()
+        except OSError as error:
+            if error.filename == sys.executable:
+                raise launch_error(f"failed to execute {name}", error.errno) from None
+            raise
+
+    def _give_up(self, launch: socket.socket) -> None:
+        """Kill the process in between, and the program if there is one already."""
+        if self._child_created:
+            self._hear(launch)  # while there is a process in between, to ask for its child
+            self._kill()
+            self._program = None  # where it was known, its id may be another's by now
+            self.wait()
+            self._hear(launch)  # it may have been on its way, and is known of only now
+            self._kill_program()
 
     def _hear(self, launch: socket.socket) -> tuple[bytes | None, bool]:
         """Return what failed first, if anything did, and whether the launch has begun at all.
@@ -325,6 +343,10 @@ def _program_words(args: Any, executable: Any, shell: bool) -> tuple[list[Any], 
     return words, name
 
 
+def _is_ignored(number: signal.Signals) -> bool:
+    return signal.getsignal(number) == signal.SIG_IGN
+
+
 def _a_thread_can_do(request: Request, keywords: Mapping[str, Any]) -> bool:
     """Tell whether a launch needs namespaces only, and such as a thread can make."""
     return (
@@ -343,7 +365,7 @@ def _a_thread_can_do(request: Request, keywords: Mapping[str, Any]) -> bool:
         # It is called before the namespaces are made.
         and keywords.get("preexec_fn") is None
         # The program is to have the default.
-        and signal.getsignal(signal.SIGCHLD) != signal.SIG_IGN
+        and not _is_ignored(signal.SIGCHLD)
     )
 
 

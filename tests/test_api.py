@@ -578,6 +578,35 @@ def test_exceptions_at_any_moment_leave_nothing(way: dict[str, Any]) -> None:
         signal.signal(signal.SIGALRM, before)
 
 
+def program_runs() -> bool:
+    """Whether a process that came from this one executes a program by now."""
+    for pid in support.descendants(os.getpid()):
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"sleep"):
+                return True
+    return False
+
+
+@by_way
+@pytest.mark.parametrize("moment", ["call_in_thread", "_wait_until_closed"])
+def test_a_late_exception_leaves_nothing(
+    way: dict[str, Any], moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The calling thread had to wait for a processor, and the program runs already."""
+    original = getattr(interface, moment)
+
+    def late(*arguments: Any) -> None:
+        original(*arguments)
+        support.wait_for(program_runs, "the program")
+        raise Interruption
+
+    monkeypatch.setattr(interface, moment, late)
+    if moment == "call_in_thread" or not interface._a_thread_can_do(*thread_question(way)):
+        with pytest.raises(Interruption):
+            pyunshare.run(["sleep", "1000"], **way)
+        support.wait_for(lambda: not support.left_over_children(), "the end of all")
+
+
 KILLED = """
 import pyunshare, threading, os, sys
 def start():
