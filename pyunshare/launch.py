@@ -12,6 +12,7 @@ import posix
 
 from .errors import Failure, attempt, give_hint, load_hints
 from .files import write_file
+from .processes import Gate, Worker
 from .program import chosen_variables, start_program
 from .syscalls import (
     CLONE_NEWNS,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from .errors import Wording
     from .helpers import Helper
-    from .processes import Worker
     from .request import IdMap, Request
 
 SETGROUPS = "/proc/self/setgroups"
@@ -80,8 +80,6 @@ def enter(
         _load_c_library()
     if request.needs_helper:
         from . import helpers
-    if request.fork:
-        from .processes import Gate, Worker
     if request.clock_offsets:
         from . import clocks
     if request.changes_directories:
@@ -164,7 +162,7 @@ def _prepare_hints() -> None:
 
 
 def _be_parent(
-    worker: "Worker",
+    worker: Worker,
     request: "Request",
     binder: "Helper | None",
     forked: "Callable[[int], None] | None",

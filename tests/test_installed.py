@@ -159,10 +159,9 @@ ALWAYS = {"pyunshare", *(f"pyunshare.{part}" for part in amalgamation.PARTS)}
 # CPython has unshare(2) itself since 3.12.
 C_LIBRARY = {"_ctypes"}
 FOR_UNSHARE = set() if hasattr(os, "unshare") else C_LIBRARY
-FORK = FOR_UNSHARE | {"pyunshare.processes"}
 ACTIONS = {"pyunshare.actions"}
 VALUES = ACTIONS | {"errno", "pyunshare.values"}
-HELPERS = {"pyunshare.helpers", "pyunshare.processes"}
+HELPERS = {"pyunshare.helpers"}
 RANGES = HELPERS | VALUES | {"pyunshare.idmaps"}
 DIRECTORIES = {"pyunshare.directories"}
 CREDENTIALS = {"pyunshare.credentials"}
@@ -177,18 +176,18 @@ LOADED = {
     "-T": FOR_UNSHARE,
     "-Ur": FOR_UNSHARE,
     "-c": FOR_UNSHARE,
-    "-f": FORK,
+    "-f": FOR_UNSHARE,
     "-m": C_LIBRARY,
-    "-ipf --mount-proc": C_LIBRARY | FORK,
-    "-f --kill-child": C_LIBRARY | FORK,
-    "-f --forward-signals": FORK | ACTIONS,
+    "-ipf --mount-proc": C_LIBRARY,
+    "-f --kill-child": C_LIBRARY,
+    "-f --forward-signals": FOR_UNSHARE | ACTIONS,
     "-R /": FOR_UNSHARE | ACTIONS | DIRECTORIES,
     "-w /": FOR_UNSHARE | ACTIONS | DIRECTORIES,
     "--clear-env": FOR_UNSHARE | ACTIONS,
     "--propagation slave -m": C_LIBRARY | ACTIONS,
     "-S 0": FOR_UNSHARE | VALUES | CREDENTIALS,
     "-T --boottime 1": FOR_UNSHARE | VALUES | {"pyunshare.clocks"},
-    "--kill-child=TERM": C_LIBRARY | FORK | (VALUES - ACTIONS) | {"pyunshare.signals"},
+    "--kill-child=TERM": C_LIBRARY | (VALUES - ACTIONS) | {"pyunshare.signals"},
     "--map-user 0": FOR_UNSHARE | VALUES,
     "--map-users 0:0:1": FOR_UNSHARE | RANGES,
     "--map-user root": FOR_UNSHARE | VALUES | {"pyunshare.accounts", "pwd"},
