@@ -108,8 +108,9 @@ def without_power(case: Case) -> Advice | None:
 def _in_own_user_namespace(case: Case) -> str:
     """Return the user's own command line with -r, if that can do what is asked for."""
     request = case.request
-    # Inside one, files cannot be bound in the namespaces outside, nor other ids be had.
-    needs_more = request.files or request.uid is not None or request.gid is not None
+    # Inside one, files cannot be bound in the namespaces outside, nor ids be had other than 0 for
+    # the user; and setgroups(2), which --setgid begins with, is denied.
+    needs_more = request.files or request.uid not in (None, 0) or request.gid is not None
     if needs_more or outcome_of_unshare(CLONE_NEWUSER | request.flags):
         return ""
     letters = "-r"

@@ -38,6 +38,8 @@ pytestmark = [pytest.mark.thorough, needs("root", "compiler", "user namespaces")
         (["-n", "sh", "-c", "true; true"], ["pyunshare -r -n sh -c 'true; true'", None]),
         (["-u", "--", "echo", "it's"], ["""pyunshare -r -u -- echo 'it'"'"'s'""", None]),
         (["-R", "/", "true"], ["pyunshare -r -R / true", None]),
+        (["-S", "0", "true"], ["pyunshare -r -S 0 true", None]),
+        (["-m", "-S", "0", "true"], ["pyunshare -r -m -S 0 true", None]),
         (["--mount-proc", "true"], ["pyunshare -rpf --mount-proc true", None]),
         (["-p", "--mount-proc", "true"], ["pyunshare -rf -p --mount-proc true", None]),
     ],
@@ -62,7 +64,7 @@ def test_words_that_cannot_be_typed_are_not_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["-S", "0", "true"], ["-G", "5", "true"], ["-m", "-S", "7", "id"]]
+    "words", [["-S", "5", "true"], ["-G", "0", "true"], ["-m", "-S", "7", "id"]]
 )
 def test_who_asks_for_another_user_is_told_of_root_only(words: list[str]) -> None:
     told = tell(*words, user=WITHOUT_SUBORDINATE_IDS)
