@@ -56,10 +56,9 @@ def request_for(given: Iterable[Given]) -> Request:
         for name, value in given:
             request.add(name, value)
         request.check()
+        request.check_setgroups()
     except Failure as failure:
         raise UsageError(str(failure)) from None
-    if request.groups.is_single and request.setgroups == "allow":
-        raise UsageError("options --setgroups=allow and --map-group are mutually exclusive")
     return request
 
 

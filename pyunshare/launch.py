@@ -123,7 +123,7 @@ def enter(
     elif request.files:
         helpers.bind(request, binder)
     _map_caller(request.users)
-    _map_caller_group(request.groups, request.setgroups)
+    _map_caller_group(request)
     _control_setgroups(request)
     _change_propagation(request)
     if request.binfmt_misc is not None:
@@ -189,11 +189,11 @@ def _map_caller(users: "IdMap") -> None:
         _write_own("/proc/self/uid_map", f"{users.single} {users.caller} 1")
 
 
-def _map_caller_group(groups: "IdMap", setgroups: "str | None") -> None:
+def _map_caller_group(request: "Request") -> None:
     """Map one group. The kernel wants setgroups(2) denied for that, since Linux 3.19."""
+    groups = request.groups
     if groups.is_single:
-        if setgroups == "allow":
-            raise Failure("options --setgroups=allow and --map-group are mutually exclusive")
+        request.check_setgroups()
         _write_setgroups("deny")
         _write_own("/proc/self/gid_map", f"{groups.single} {groups.caller} 1")
 

@@ -145,3 +145,11 @@ class Request:
             raise Failure(
                 "options --monotonic and --boottime require unsharing of a time namespace (-T)"
             )
+
+    def check_setgroups(self) -> None:
+        """Raise Failure if setgroups(2) is to be allowed, but one group mapped, which denies it.
+
+        The command looks for that only when it comes to the map, as the reference does.
+        """
+        if self.groups.is_single and self.setgroups == "allow":
+            raise Failure("options --setgroups=allow and --map-group are mutually exclusive")
