@@ -45,11 +45,10 @@ def call_in_thread(
             afterwards()
 
     try:
-        try:
-            _thread.start_new_thread(run, ())
-        except RuntimeError as reason:
-            raise NoThreadError(str(reason)) from None
+        _start_thread(run)
         done.acquire()
+    except NoThreadError:
+        raise
     except BaseException:
         while not outcome:
             try:
@@ -67,3 +66,12 @@ def call_in_thread(
         raise error
     finally:
         del error
+
+
+def _start_thread(call: Callable[[], None]) -> None:
+    try:
+        _thread.start_new_thread(call, ())
+    except RuntimeError as reason:
+        if reason.__traceback__ and reason.__traceback__.tb_next:
+            raise  # a signal handler has raised it, and the thread may have begun
+        raise NoThreadError(str(reason)) from None

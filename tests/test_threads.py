@@ -7,11 +7,18 @@ import threading
 
 import pytest
 
+from pyunshare import threads
 from pyunshare.threads import NoThreadError, call_in_thread
+
+MORE_THAN_THERE_IS = 1 << 46  # bytes
 
 
 class Interruption(BaseException):
     """What a signal handler raises."""
+
+
+class LikeNoThread(RuntimeError):
+    """What another one raises: a RuntimeError, as Python does where it cannot start a thread."""
 
 
 def test_an_exception_before_the_thread_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,13 +72,47 @@ def test_an_exception_when_the_thread_has_begun(monkeypatch: pytest.MonkeyPatch)
     assert made == ["call"]
 
 
-def test_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    def start(*_: object) -> None:
-        raise RuntimeError("can't start new thread")
+def test_no_thread_can_be_started() -> None:
+    stack_size = threading.stack_size(MORE_THAN_THERE_IS)
+    try:
+        with pytest.raises(NoThreadError, match="can't start new thread"):
+            call_in_thread(lambda: None, lambda: None)
+    finally:
+        threading.stack_size(stack_size)
+
+
+def test_an_exception_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not lost, though the caller would go on in another way."""
+
+    def start(_: object) -> None:
+        try:
+            raise NoThreadError
+        finally:
+            raise Interruption
+
+    monkeypatch.setattr(threads, "_start_thread", start)
+    with pytest.raises(Interruption):
+        call_in_thread(lambda: None, lambda: None)
+
+
+def test_an_exception_like_that_of_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread has begun, so that there must be no other way taken."""
+    made: list[str] = []
+    begun = threading.Event()
+
+    def call() -> None:
+        begun.set()
+        made.append("call")
+
+    def start(run: object, arguments: tuple[object, ...]) -> None:
+        threading.Thread(target=run, args=arguments).start()  # type: ignore[arg-type]
+        begun.wait()
+        raise LikeNoThread
 
     monkeypatch.setattr(_thread, "start_new_thread", start)
-    with pytest.raises(NoThreadError, match="can't start new thread"):
-        call_in_thread(lambda: None, lambda: None)
+    with pytest.raises(LikeNoThread):
+        call_in_thread(call, lambda: None)
+    assert made == ["call"]
 
 
 def test_what_the_call_returns_or_raises() -> None:
