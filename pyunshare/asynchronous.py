@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import os
 from asyncio.streams import FlowControlMixin
-from functools import partial
 from typing import Any
 
 from .interface import Popen
 
 DEFAULT_LIMIT = 1 << 16  # bytes that a stream reads ahead, as in asyncio
+
+STARTED, GIVEN_UP = "started", "given up"
 
 
 class Process:
@@ -22,6 +23,7 @@ class Process:
         self.stdin: asyncio.StreamWriter | None = None
         self.stdout: asyncio.StreamReader | None = None
         self.stderr: asyncio.StreamReader | None = None
+        self._transports: list[asyncio.BaseTransport] = []
 
     async def connect(self, limit: int) -> None:
         """Make streams of the pipes."""
@@ -30,10 +32,26 @@ class Process:
             transport, protocol = await loop.connect_write_pipe(
                 FlowControlMixin, self._process.stdin
             )
+            self._transports.append(transport)
             self.stdin = asyncio.StreamWriter(transport, protocol, None, loop)
-        self.stdout, self.stderr = [
-            await _stream_of(pipe, limit) for pipe in (self._process.stdout, self._process.stderr)
-        ]
+        self.stdout = await self._reader(self._process.stdout, limit)
+        self.stderr = await self._reader(self._process.stderr, limit)
+
+    async def _reader(self, pipe: Any, limit: int) -> asyncio.StreamReader | None:
+        if pipe is None:
+            return None
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit, loop)
+        transport, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader, loop=loop), pipe
+        )
+        self._transports.append(transport)
+        return reader
+
+    def disconnect(self) -> None:
+        """Have the loop forget the pipes, before others get the numbers of their descriptors."""
+        for transport in self._transports:
+            transport.close()
 
     @property
     def pid(self) -> int:
@@ -103,39 +121,28 @@ async def create_subprocess_exec(
     for keyword in ("bufsize", "shell", "text", "encoding", "errors", "universal_newlines"):
         if keywords.pop(keyword, None):
             raise ValueError(f"{keyword} is not supported: the streams are of bytes")
-    start = partial(Popen, [program, *args], bufsize=0, **keywords)
+    # Whether the program has started or the caller gives up before: whoever is first says it here.
+    fate: dict[str, str] = {}
+    started: list[Popen] = []
+
+    def start() -> None:
+        started.append(Popen([program, *args], bufsize=0, **keywords))
+        if fate.setdefault("is", STARTED) == GIVEN_UP:
+            started[0].abandon()  # not left to the loop, which may be closed by now
+
     starting = asyncio.get_running_loop().run_in_executor(None, start)
+    process = None
     try:
-        process = Process(await asyncio.shield(starting))
-    except asyncio.CancelledError:
-        starting.add_done_callback(_end)
-        raise
-    try:
+        await asyncio.shield(starting)
+        process = Process(started[0])
         await process.connect(limit)
     except BaseException:
-        _end(starting)
+        if process:
+            process.disconnect()
+        if fate.setdefault("is", GIVEN_UP) == STARTED:
+            started[0].abandon()
         raise
     return process
-
-
-def _end(starting: asyncio.Future[Popen]) -> None:
-    """Kill a program that nobody will have."""
-    if not starting.cancelled() and starting.exception() is None:
-        process = starting.result()
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe:
-                pipe.close()
-
-
-async def _stream_of(pipe: Any, limit: int) -> asyncio.StreamReader | None:
-    if pipe is None:
-        return None
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit, loop)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader, loop=loop), pipe)
-    return reader
 
 
 async def _read(stream: asyncio.StreamReader | None) -> bytes | None:

@@ -8,6 +8,7 @@ through a process in between, as with the command: see :mod:`pyunshare.launcher`
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import fcntl
 import os
@@ -66,7 +67,9 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
 
     # The program, where the process that we started is one that waits for it
     _program: int | None = None
-    _child_created: bool  # subprocess's own
+    # subprocess's own
+    _child_created: bool
+    _waitpid_lock: _thread.LockType
 
     def __init__(self, args: Any, **keywords: Any) -> None:
         ours = {name: keywords.pop(name) for name in [*keywords] if name in KEYWORDS}
@@ -200,12 +203,14 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
     def _give_up(self, launch: socket.socket) -> None:
         """Kill the process in between, and the program if there is one already."""
         if self._child_created:
-            self._hear(launch)  # while there is a process in between, to ask for its child
-            self._kill()
-            self._program = None  # where it was known, its id may be another's by now
-            self.wait()
-            self._hear(launch)  # it may have been on its way, and is known of only now
+            # Stopped, it lets no program go on that is not known of, and remains its parent.
+            with contextlib.suppress(ChildProcessError, PermissionError):
+                super().send_signal(signal.SIGSTOP)
+                os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            self._hear(launch)
             self._kill_program()
+            super().send_signal(signal.SIGKILL)
+            self.wait()
 
     def _hear(self, launch: socket.socket) -> tuple[bytes | None, bool]:
         """Return what failed first, if anything did, and whether the launch has begun at all.
@@ -257,6 +262,8 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
         """Leave nothing of a launch that failed or was interrupted."""
         if self._child_created:
             if self.returncode is None:
+                # An exception can have left the old one locked.
+                self._waitpid_lock = _thread.allocate_lock()
                 self._kill()
                 self.wait()
             for stream in (self.stdin, self.stdout, self.stderr):
@@ -295,7 +302,11 @@ def run(
         stdout, stderr = process.communicate(input, timeout)
         status = process.poll()
     except BaseException:
-        process.abandon()
+        try:
+            process.abandon()
+        except BaseException:  # after a timeout, say, a signal handler's
+            process.abandon()
+            raise
         raise
     assert status is not None
     if check and status:

@@ -24,7 +24,7 @@ import support
 from machine import needs
 
 import pyunshare
-from pyunshare import interface, keywords
+from pyunshare import asynchronous, interface, keywords
 from pyunshare.exceptions import launch_error
 from pyunshare.options import OPTIONS
 
@@ -600,11 +600,38 @@ def test_a_late_exception_leaves_nothing(
         support.wait_for(program_runs, "the program")
         raise Interruption
 
+    if moment != "call_in_thread" and interface._a_thread_can_do(*thread_question(way)):
+        pytest.skip("a launch by a thread does not wait for that")
     monkeypatch.setattr(interface, moment, late)
-    if moment == "call_in_thread" or not interface._a_thread_can_do(*thread_question(way)):
-        with pytest.raises(Interruption):
-            pyunshare.run(["sleep", "1000"], **way)
-        support.wait_for(lambda: not support.left_over_children(), "the end of all")
+    with pytest.raises(Interruption):
+        pyunshare.run(["sleep", "1000"], **way)
+    support.wait_for(lambda: not support.left_over_children(), "the end of all")
+
+
+def test_an_exception_where_the_program_has_another_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a caller with a PID namespace for its children; and it comes before the program."""
+
+    def interrupt(_: object) -> None:
+        raise Interruption
+
+    def late(process: pyunshare.Popen) -> bool:
+        time.sleep(0.3)
+        return kill_program(process)
+
+    def action() -> list[str]:
+        pyunshare.unshare(pid=True)
+        with subprocess.Popen(["sleep", "1000"], cwd=".") as first:  # process 1 of that namespace
+            with contextlib.suppress(Interruption):
+                pyunshare.run(["sleep", "1001"], **WAYS["launcher-fork"])
+            running = [pid for pid in support.descendants(os.getpid()) if support.exists(pid)]
+            arguments = [Path(f"/proc/{pid}/cmdline").read_text().split("\0")[1] for pid in running]
+            first.kill()
+        return arguments
+
+    kill_program = interface.Popen._kill_program
+    monkeypatch.setattr(interface, "_wait_until_closed", interrupt)
+    monkeypatch.setattr(interface.Popen, "_kill_program", late)
+    assert in_a_child(action) == "['1000']"
 
 
 KILLED = """
@@ -797,6 +824,64 @@ def test_asyncio_cancelled_while_it_starts(way: dict[str, Any]) -> None:
                 process = await starting
                 process.kill()
                 await process.wait()
+
+    asyncio.run(main())
+    support.wait_for(lambda: not support.left_over_children(), "the end of all")
+
+
+@by_way
+def test_asyncio_interrupted_while_it_starts(
+    way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what is no CancelledError, such as a SystemExit from a signal handler."""
+
+    def interrupt(_: object) -> None:
+        raise Interruption
+
+    monkeypatch.setattr(asyncio, "shield", interrupt)
+    with pytest.raises(Interruption):
+        asyncio.run(pyunshare.create_subprocess_exec("sleep", "1000", **way))
+    support.wait_for(lambda: not support.left_over_children(), "the end of all")
+
+
+@by_way
+def test_asyncio_cancelled_and_its_loop_closed(way: dict[str, Any]) -> None:
+    async def main() -> None:
+        await asyncio.wait_for(pyunshare.create_subprocess_exec("sleep", "1000", **way), 0.0001)
+
+    loop = asyncio.new_event_loop()
+    with contextlib.suppress(asyncio.TimeoutError):
+        loop.run_until_complete(main())
+    loop.close()
+    support.wait_for(lambda: not support.left_over_children(), "the end of all")
+
+
+@pytest.mark.parametrize("steps", range(10))
+def test_asyncio_cancelled_while_it_connects(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next pipes get the same descriptors, and are not mistaken for those that were left."""
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    connect = asynchronous.Process.connect
+
+    async def cancel(task: asyncio.Task[Any]) -> None:
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+
+    async def interrupted(process: asynchronous.Process, limit: int) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        canceller = asyncio.ensure_future(cancel(task))
+        await connect(process, limit)
+        await canceller
+        await asyncio.sleep(0)
+
+    async def main() -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(asynchronous.Process, "connect", interrupted)
+            with pytest.raises(asyncio.CancelledError):
+                await pyunshare.create_subprocess_exec("sleep", "1000", uts=True, **pipes)
+        process = await pyunshare.create_subprocess_exec("cat", uts=True, **pipes)
+        assert await asyncio.wait_for(process.communicate(b"said"), 10) == (b"said", b"")
 
     asyncio.run(main())
     support.wait_for(lambda: not support.left_over_children(), "the end of all")

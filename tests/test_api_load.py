@@ -1,13 +1,15 @@
-"""The Python interface under load: many threads at once, and very many launches."""
+"""The Python interface under load: many threads, very many launches, exceptions at any moment."""
 
 from __future__ import annotations
 
 import logging
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,16 @@ import support
 from machine import needs
 
 import pyunshare
+
+# Ways to launch: by a thread, or by a process that becomes the program, or forks it
+WAYS: list[dict[str, Any]] = [
+    {"uts": True},
+    {"pid": True, "fork": True},
+    {"map_root_user": True},
+    {"map_root_user": True, "fork": True},
+    {"kill_child": True},
+]
+SHARE = 1.0 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 0.2
 
 pytestmark = [pytest.mark.thorough, needs("root", "child lists", "user namespaces")]
 
@@ -113,3 +125,17 @@ def test_64_programs_at_once_are_killed() -> None:
     for process in processes:
         process.kill()
     assert {process.wait(20) for process in processes} == {-9}
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_an_exception_at_any_moment_is_raised_and_leaves_nothing(way: dict[str, Any]) -> None:
+    """A signal handler raises it, in run() or in what ends the program after a timeout."""
+    shown = subprocess.run(
+        [sys.executable, Path(__file__).with_name("interrupted.py"), str(way), str(SHARE)],
+        env={**os.environ, "PYTHONPATH": str(support.CHECKOUT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout == ""
+    assert int(shown.stderr.split()[0]) > 100

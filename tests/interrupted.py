@@ -1,0 +1,142 @@
+"""Start a program from Python, with an exception at one moment after the other.
+
+``python interrupted.py KEYWORDS SHARE`` takes, by chance, that share of the moments at which
+CPython would run a signal handler in the calling thread, and prints what went wrong at one: an
+exception that was lost, a process or a descriptor that was left, a call that did not return.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import dis
+import gc
+import os
+import random
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import support
+
+import pyunshare
+from pyunshare import asynchronous, exceptions, interface, starting, threads
+
+# Whose code is interrupted; not socket.py, whose socketpair() loses a descriptor at some moments
+MODULES = (interface, threads, starting, exceptions, asynchronous, subprocess, contextlib)
+FILES = {module.__file__ for module in MODULES}
+
+# Behind these instructions CPython looks for signals: after a call, at a function's start, in loops
+CHECKED = ("CALL", "RESUME", "JUMP_BACKWARD", "JUMP_ABSOLUTE")
+
+# In seconds
+LATE = 0.1  # then the program runs
+TIMEOUT = 0.2  # later
+PATIENCE = 10.0  # before a call is said to hang
+
+
+class Interruption(BaseException):
+    """What a signal handler raises."""
+
+
+class Interrupter:
+    """Counts the moments, and raises Interruption at one of them, at once or late."""
+
+    def __init__(self, moment: int, delay: float) -> None:
+        self.count = 0
+        self.where = ""
+        self._moment = moment
+        self._delay = delay
+        self._previous: dict[FrameType, str] = {}
+        self._instructions: dict[CodeType, bytes] = {}
+
+    def trace(self, frame: FrameType, event: str, _: object) -> Any:
+        """Trace the functions that are looked at: sys.settrace()."""
+        if frame.f_code.co_filename not in FILES or frame.f_code.co_name == "__del__":
+            return None
+        frame.f_trace_opcodes = True
+        return self._trace_instruction
+
+    def _trace_instruction(self, frame: FrameType, event: str, _: object) -> Any:
+        if event == "exception":  # none comes between it and what handles it
+            self._previous[frame] = ""
+        elif event == "opcode":
+            code = self._instructions.setdefault(frame.f_code, frame.f_code.co_code)
+            previous = self._previous.get(frame, "")
+            self._previous[frame] = dis.opname[code[frame.f_lasti]]
+            if previous.startswith(CHECKED):
+                self.count += 1
+                if self.count == self._moment:
+                    self.where = f"{frame.f_code.co_filename}:{frame.f_lineno}, after {previous}"
+                    sys.settrace(None)
+                    time.sleep(self._delay)
+                    raise Interruption
+        return self._trace_instruction
+
+
+def interrupted(keywords: dict[str, Any], moment: int, delay: float) -> tuple[int, str]:
+    """Return how many moments there were, and what went wrong."""
+    interrupter = Interrupter(moment, delay)
+    before = set(os.listdir("/proc/self/fd"))
+    outcome = "returned"
+    sys._getframe().f_trace_opcodes = True  # CPython 3.12 wants one frame to ask for it before
+    sys.settrace(interrupter.trace)
+    try:
+        pyunshare.run(["sleep", "1000"], **keywords)
+    except Interruption:
+        outcome = ""
+    except BaseException as error:
+        outcome = repr(error)
+    sys.settrace(None)
+    interrupter._previous.clear()
+    if not interrupter.where:
+        return interrupter.count, ""
+    gc.collect()
+    faults = [outcome] if outcome else []
+    with contextlib.suppress(AssertionError):
+        support.wait_for(lambda: not support.left_over_children(), "the end of all", 2)
+    for pid in support.left_over_children():
+        faults.append(Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ") + "is left")
+        os.kill(pid, signal.SIGKILL)
+    faults += [f"descriptor {each} is left" for each in set(os.listdir("/proc/self/fd")) - before]
+    return interrupter.count, "; ".join([*faults, interrupter.where]) if faults else ""
+
+
+def in_a_child(keywords: dict[str, Any], moment: int, delay: float) -> tuple[int, str]:
+    """Do the same in a process of its own, which may hang."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reader)
+        with contextlib.suppress(BaseException):
+            support.adopt_orphans()
+            os.write(writer, repr(interrupted(keywords, moment, delay)).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        if not select.select([pipe], [], [], PATIENCE)[0]:
+            for each in [*support.descendants(pid), pid]:
+                os.kill(each, signal.SIGKILL)
+        told = pipe.read()
+    os.waitpid(pid, 0)
+    return ast.literal_eval(told.decode()) if told else (0, f"moment {moment} hangs")
+
+
+def main() -> None:
+    keywords, share = ast.literal_eval(sys.argv[1]), float(sys.argv[2])
+    keywords["timeout"] = TIMEOUT
+    interrupted(keywords, 0, 0)  # CPython 3.13 tells all of a function only the second time
+    number, _ = in_a_child(keywords, 0, 0)
+    for moment in random.sample(range(1, number + 1), round(share * number)):
+        _, fault = in_a_child(keywords, moment, random.choice([0, LATE]))
+        if fault:
+            print(f"{moment} of {number}: {fault}")
+    print(f"{number} moments", file=sys.stderr)
+
+
+main()
