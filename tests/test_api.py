@@ -618,20 +618,24 @@ def test_an_exception_where_the_program_has_another_id(monkeypatch: pytest.Monke
         time.sleep(0.3)
         return kill_program(process)
 
-    def action() -> list[str]:
+    def running() -> list[int]:
+        return [pid for pid in support.descendants(os.getpid()) if support.exists(pid)]
+
+    def action() -> str:
         pyunshare.unshare(pid=True)
         with subprocess.Popen(["sleep", "1000"], cwd=".") as first:  # process 1 of that namespace
-            with contextlib.suppress(Interruption):
-                pyunshare.run(["sleep", "1001"], **WAYS["launcher-fork"])
-            running = [pid for pid in support.descendants(os.getpid()) if support.exists(pid)]
-            arguments = [Path(f"/proc/{pid}/cmdline").read_text().split("\0")[1] for pid in running]
-            first.kill()
-        return arguments
+            try:
+                with contextlib.suppress(Interruption):
+                    pyunshare.run(["sleep", "1001"], **WAYS["launcher-fork"])
+                support.wait_for(lambda: running() == [first.pid], "the end of all others", 5)
+            finally:
+                first.kill()
+        return "only the first is left"
 
     kill_program = interface.Popen._kill_program
     monkeypatch.setattr(interface, "_wait_until_closed", interrupt)
     monkeypatch.setattr(interface.Popen, "_kill_program", late)
-    assert in_a_child(action) == "['1000']"
+    assert in_a_child(action) == "only the first is left"
 
 
 KILLED = """
