@@ -9,6 +9,8 @@ Result = TypeVar("Result")
 
 BEGUN, GIVEN_UP = "begun", "given up"
 
+NO_THREAD = "can't start new thread"  # CPython's words, of a RuntimeError like many
+
 
 class NoThreadError(RuntimeError):
     """No thread can be started: as after unshare(2) with a new PID namespace, or at a limit."""
@@ -72,6 +74,6 @@ def _start_thread(call: Callable[[], None]) -> None:
     try:
         _thread.start_new_thread(call, ())
     except RuntimeError as reason:
-        if reason.__traceback__ and reason.__traceback__.tb_next:
+        if str(reason) != NO_THREAD:
             raise  # a signal handler has raised it, and the thread may have begun
         raise NoThreadError(str(reason)) from None
