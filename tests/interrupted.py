@@ -25,10 +25,10 @@ from typing import Any
 import support
 
 import pyunshare
-from pyunshare import asynchronous, exceptions, interface, starting, threads
+from pyunshare import exceptions, interface, starting, threads
 
 # Whose code is interrupted; not socket.py, whose socketpair() loses a descriptor at some moments
-MODULES = (interface, threads, starting, exceptions, asynchronous, subprocess, contextlib)
+MODULES = (interface, threads, starting, exceptions, subprocess, contextlib)
 FILES = {module.__file__ for module in MODULES}
 
 # Behind these instructions CPython looks for signals: after a call, at a function's start, in loops

@@ -15,17 +15,11 @@ from typing import Any
 import pytest
 import support
 from machine import needs
+from test_api import by_way
 
 import pyunshare
 
-# Ways to launch: by a thread, or by a process that becomes the program, or forks it
-WAYS: list[dict[str, Any]] = [
-    {"uts": True},
-    {"pid": True, "fork": True},
-    {"map_root_user": True},
-    {"map_root_user": True, "fork": True},
-    {"kill_child": True},
-]
+# Of the moments, each of which takes a launch
 SHARE = 1.0 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 0.2
 
 pytestmark = [pytest.mark.thorough, needs("root", "child lists", "user namespaces")]
@@ -127,7 +121,7 @@ def test_64_programs_at_once_are_killed() -> None:
     assert {process.wait(20) for process in processes} == {-9}
 
 
-@pytest.mark.parametrize("way", WAYS, ids=str)
+@by_way
 def test_an_exception_at_any_moment_is_raised_and_leaves_nothing(way: dict[str, Any]) -> None:
     """A signal handler raises it, in run() or in what ends the program after a timeout."""
     shown = subprocess.run(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import _thread
+import sys
 import threading
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -51,8 +54,11 @@ def test_an_exception_before_the_thread_has_begun(monkeypatch: pytest.MonkeyPatc
     assert made == []
 
 
-def test_an_exception_when_the_thread_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The call is seen to its end, which ``interrupt`` hastens."""
+@pytest.mark.parametrize("kind", [Interruption, LikeNoThread])
+def test_an_exception_when_the_thread_has_begun(
+    kind: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call is seen to its end, which ``interrupt`` hastens; no other way may be taken."""
     made: list[str] = []
     begun, ended = threading.Event(), threading.Event()
 
@@ -64,10 +70,10 @@ def test_an_exception_when_the_thread_has_begun(monkeypatch: pytest.MonkeyPatch)
     def start(run: object, arguments: tuple[object, ...]) -> None:
         threading.Thread(target=run, args=arguments).start()  # type: ignore[arg-type]
         begun.wait()
-        raise Interruption
+        raise kind
 
     monkeypatch.setattr(_thread, "start_new_thread", start)
-    with pytest.raises(Interruption):
+    with pytest.raises(kind):
         call_in_thread(call, ended.set)
     assert made == ["call"]
 
@@ -81,38 +87,47 @@ def test_no_thread_can_be_started() -> None:
         threading.stack_size(stack_size)
 
 
-def test_an_exception_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not lost, though the caller would go on in another way."""
+def test_an_exception_where_no_thread_can_be_started() -> None:
+    """It is not lost, at whatever line it comes, though the caller would go on in another way."""
+    stack_size = threading.stack_size(MORE_THAN_THERE_IS)
+    tracing = sys.gettrace()
+    lines = 0
+    try:
+        while True:
+            interrupter = LineInterrupter(lines)
+            sys.settrace(interrupter.trace)
+            try:
+                with pytest.raises((Interruption, NoThreadError)) as caught:
+                    call_in_thread(lambda: None, lambda: None)
+            finally:
+                sys.settrace(tracing)
+            if not interrupter.has_raised:
+                break
+            assert caught.type is Interruption
+            lines += 1
+    finally:
+        threading.stack_size(stack_size)
+    assert caught.type is NoThreadError
+    assert lines > 10
 
-    def start(_: object) -> None:
-        try:
-            raise NoThreadError
-        finally:
-            raise Interruption
 
-    monkeypatch.setattr(threads, "_start_thread", start)
-    with pytest.raises(Interruption):
-        call_in_thread(lambda: None, lambda: None)
+class LineInterrupter:
+    """Raises Interruption when so many lines of threads.py have been run."""
 
+    def __init__(self, lines: int) -> None:
+        self.has_raised = False
+        self._lines_left = lines
 
-def test_an_exception_like_that_of_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The thread has begun, so that there must be no other way taken."""
-    made: list[str] = []
-    begun = threading.Event()
-
-    def call() -> None:
-        begun.set()
-        made.append("call")
-
-    def start(run: object, arguments: tuple[object, ...]) -> None:
-        threading.Thread(target=run, args=arguments).start()  # type: ignore[arg-type]
-        begun.wait()
-        raise LikeNoThread
-
-    monkeypatch.setattr(_thread, "start_new_thread", start)
-    with pytest.raises(LikeNoThread):
-        call_in_thread(call, lambda: None)
-    assert made == ["call"]
+    def trace(self, frame: FrameType, event: str, _: object) -> Any:
+        """Trace the functions of that file: sys.settrace()."""
+        if frame.f_code.co_filename != threads.__file__:
+            return None
+        if event == "line" and not self.has_raised:
+            self.has_raised = self._lines_left == 0
+            if self.has_raised:
+                raise Interruption
+            self._lines_left -= 1
+        return self.trace
 
 
 def test_what_the_call_returns_or_raises() -> None:
