@@ -427,11 +427,29 @@ def _without_files(report: Mapping[str, tuple[str, ...]]) -> list[str]:
     return [mount for mount in report.get("mount", ()) if " nsfs nsfs " not in mount]
 
 
+def _without_the_first_namespace(case: Case) -> Mapping[str, tuple[str, ...]]:
+    """The reference's report, where its program may have run before the helper had ended.
+
+    The helper that binds the files is the last process in the first mount namespace. When that
+    goes, its mounts go, and what was a slave of theirs is one no more.
+    """
+    ours, theirs = case.ours.seen.report, case.theirs.seen.report
+    propagation = last(case.uses, "propagation")
+    if propagation is None or propagation.value != "slave":
+        return theirs
+    mounts = (
+        mount if mount in ours["mount"] else mount.replace(" master ", " ")
+        for mount in theirs["mount"]
+    )
+    return {**theirs, "mount": tuple(mounts)}
+
+
 def no_program_before_the_files(case: Case) -> Case:
     """5: for the same reason a program of the reference may see the files late, or never."""
     ours, theirs = case.ours.seen.report, case.theirs.seen.report
     if not forks(case.uses) or not has_files(case.uses) or not ours or not theirs:
         return case
+    theirs = _without_the_first_namespace(case)
     if not {*theirs["mount"]} <= {*ours["mount"]} or _without_files(ours) != _without_files(theirs):
         return case
     seen = case.theirs.seen._replace(report={**theirs, "mount": ours["mount"]})
