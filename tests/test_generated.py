@@ -431,12 +431,10 @@ def _without_the_first_namespace(case: Case) -> Mapping[str, tuple[str, ...]]:
     """The reference's report, where its program may have run before the helper had ended.
 
     The helper that binds the files is the last process in the first mount namespace. When that
-    goes, its mounts go, and what was a slave of theirs is one no more.
+    goes, its mounts go, and what was a slave of theirs is one no more. A new user namespace
+    makes slaves of shared mounts too.
     """
     ours, theirs = case.ours.seen.report, case.theirs.seen.report
-    propagation = last(case.uses, "propagation")
-    if propagation is None or propagation.value != "slave":
-        return theirs
     mounts = (
         mount if mount in ours["mount"] else mount.replace(" master ", " ")
         for mount in theirs["mount"]
