@@ -2,7 +2,7 @@
 
 ``python interrupted.py KEYWORDS SHARE`` takes, by chance, that share of the moments at which
 CPython would run a signal handler in the calling thread, and prints what went wrong at one: an
-exception that was lost, a process or a descriptor that was left, a call that did not return.
+exception that was lost, a process, thread or descriptor that was left, a call that did not return.
 """
 
 from __future__ import annotations
@@ -79,6 +79,11 @@ class Interrupter:
         return self._trace_instruction
 
 
+def other_threads() -> list[str]:
+    """The threads beside the first one."""
+    return [each for each in os.listdir("/proc/self/task") if int(each) != os.getpid()]
+
+
 def interrupted(keywords: dict[str, Any], moment: int, delay: float) -> tuple[int, str]:
     """Return how many moments there were, and what went wrong."""
     interrupter = Interrupter(moment, delay)
@@ -94,12 +99,14 @@ def interrupted(keywords: dict[str, Any], moment: int, delay: float) -> tuple[in
         outcome = repr(error)
     sys.settrace(None)
     interrupter._previous.clear()
+    gc.collect()
+    with contextlib.suppress(AssertionError):
+        # A thread that has waited for a program goes a moment later than the call returns.
+        support.wait_for(lambda: not (support.left_over_children() or other_threads()), "them", 2)
     if not interrupter.where:
         return interrupter.count, ""
-    gc.collect()
     faults = [outcome] if outcome else []
-    with contextlib.suppress(AssertionError):
-        support.wait_for(lambda: not support.left_over_children(), "the end of all", 2)
+    faults += [f"thread {each} is left" for each in other_threads()]
     for pid in support.left_over_children():
         faults.append(Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ") + "is left")
         os.kill(pid, signal.SIGKILL)
