@@ -9,10 +9,9 @@ from asyncio.streams import FlowControlMixin
 from typing import Any
 
 from .interface import Popen
+from .threads import CALLER, THREAD, Race
 
 DEFAULT_LIMIT = 1 << 16  # bytes that a stream reads ahead, as in asyncio
-
-STARTED, GIVEN_UP = "started", "given up"
 
 
 class Process:
@@ -121,13 +120,12 @@ async def create_subprocess_exec(
     for keyword in ("bufsize", "shell", "text", "encoding", "errors", "universal_newlines"):
         if keywords.pop(keyword, None):
             raise ValueError(f"{keyword} is not supported: the streams are of bytes")
-    # Whether the program has started or the caller gives up before: whoever is first says it here.
-    fate: dict[str, str] = {}
+    race = Race()  # of the start of the program
     started: list[Popen] = []
 
     def start() -> None:
         started.append(Popen([program, *args], bufsize=0, **keywords))
-        if fate.setdefault("is", STARTED) == GIVEN_UP:
+        if not race.is_won_by(THREAD):
             started[0].abandon()  # not left to the loop, which may be closed by now
 
     starting = asyncio.get_running_loop().run_in_executor(None, start)
@@ -139,7 +137,7 @@ async def create_subprocess_exec(
     except BaseException:
         if process:
             process.disconnect()
-        if fate.setdefault("is", GIVEN_UP) == STARTED:
+        if not race.is_won_by(CALLER):
             started[0].abandon()
         raise
     return process

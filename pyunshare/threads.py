@@ -7,13 +7,26 @@ from typing import Callable, TypeVar
 
 Result = TypeVar("Result")
 
-BEGUN, GIVEN_UP = "begun", "given up"
+# Who takes part in a race
+THREAD, CALLER = "thread", "caller"
 
 NO_THREAD = "can't start new thread"  # CPython's words, of a RuntimeError like many
 
 
 class NoThreadError(RuntimeError):
     """No thread can be started: as after unshare(2) with a new PID namespace, or at a limit."""
+
+
+class Race:
+    """Whether a thread has come to a point before its caller gave up: both must see it alike."""
+
+    def __init__(self) -> None:
+        self._winner: dict[str, str] = {}
+
+    def is_won_by(self, name: str) -> bool:
+        """Whether ``name`` is the first to ask, now or at an earlier time."""
+        # A single step: no other thread, and no exception, comes between looking and setting.
+        return self._winner.setdefault("name", name) == name
 
 
 def call_in_thread(
@@ -27,14 +40,13 @@ def call_in_thread(
     to its end all the same; ``interrupt``, called again and again, is to hasten that end. The
     thread then goes on to ``afterwards``.
     """
-    # Whether the thread begins or the caller gives up before that: whoever is first says it here.
-    fate: dict[str, str] = {}
+    race = Race()  # of the beginning of the call
     outcome: list[tuple[Result | None, BaseException | None]] = []
     done = _thread.allocate_lock()
     done.acquire()
 
     def run() -> None:
-        if fate.setdefault("is", BEGUN) != BEGUN:
+        if not race.is_won_by(THREAD):
             return
         try:
             outcome.append((call(), None))
@@ -54,7 +66,7 @@ def call_in_thread(
     except BaseException:
         while not outcome:
             try:
-                if fate.setdefault("is", GIVEN_UP) == GIVEN_UP:
+                if race.is_won_by(CALLER):
                     break
                 interrupt()
                 done.acquire(timeout=0.02)
