@@ -13,7 +13,6 @@ import dis
 import gc
 import os
 import random
-import select
 import signal
 import subprocess
 import sys
@@ -79,11 +78,6 @@ class Interrupter:
         return self._trace_instruction
 
 
-def other_threads() -> list[str]:
-    """The threads beside the first one."""
-    return [each for each in os.listdir("/proc/self/task") if int(each) != os.getpid()]
-
-
 def interrupted(keywords: dict[str, Any], moment: int, delay: float) -> tuple[int, str]:
     """Return how many moments there were, and what went wrong."""
     interrupter = Interrupter(moment, delay)
@@ -102,11 +96,13 @@ def interrupted(keywords: dict[str, Any], moment: int, delay: float) -> tuple[in
     gc.collect()
     with contextlib.suppress(AssertionError):
         # A thread that has waited for a program goes a moment later than the call returns.
-        support.wait_for(lambda: not (support.left_over_children() or other_threads()), "them", 2)
+        support.wait_for(
+            lambda: not support.left_over_children() and not support.other_threads(), "the end", 2
+        )
     if not interrupter.where:
         return interrupter.count, ""
     faults = [outcome] if outcome else []
-    faults += [f"thread {each} is left" for each in other_threads()]
+    faults += [f"thread {each} is left" for each in support.other_threads()]
     for pid in support.left_over_children():
         faults.append(Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ") + "is left")
         os.kill(pid, signal.SIGKILL)
@@ -116,22 +112,13 @@ def interrupted(keywords: dict[str, Any], moment: int, delay: float) -> tuple[in
 
 def in_a_child(keywords: dict[str, Any], moment: int, delay: float) -> tuple[int, str]:
     """Do the same in a process of its own, which may hang."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reader)
-        with contextlib.suppress(BaseException):
-            support.adopt_orphans()
-            os.write(writer, repr(interrupted(keywords, moment, delay)).encode())
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        if not select.select([pipe], [], [], PATIENCE)[0]:
-            for each in [*support.descendants(pid), pid]:
-                os.kill(each, signal.SIGKILL)
-        told = pipe.read()
-    os.waitpid(pid, 0)
-    return ast.literal_eval(told.decode()) if told else (0, f"moment {moment} hangs")
+
+    def action() -> tuple[int, str]:
+        support.adopt_orphans()
+        return interrupted(keywords, moment, delay)
+
+    told = support.in_a_child(action, PATIENCE)
+    return ast.literal_eval(told) if told else (0, f"moment {moment} hangs")
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import functools
 import os
+import select
 import shlex
 import shutil
 import signal
@@ -503,6 +504,11 @@ def left_over_children() -> list[int]:
     return [pid for pid in children(os.getpid()) if exists(pid)]
 
 
+def other_threads() -> list[str]:
+    """The threads of our own process beside the first one."""
+    return [each for each in os.listdir("/proc/self/task") if int(each) != os.getpid()]
+
+
 def mount_table() -> list[str]:
     """The mounts of our own mount namespace."""
     return Path("/proc/self/mountinfo").read_text().splitlines()
@@ -522,6 +528,39 @@ def own_state() -> dict[str, object]:
         "environment": {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"},
         "mounts": mount_table(),
     }
+
+
+@contextlib.contextmanager
+def own_state_kept() -> Iterator[None]:
+    """Check that what a launch must leave alone is the same at the end, without more threads."""
+    before, threads = own_state(), len(other_threads())
+    yield
+    wait_for(lambda: len(other_threads()) <= threads, "threads to end")
+    assert own_state() == before
+
+
+def in_a_child(action: Callable[[], object], patience: float | None = None) -> str:
+    """What an action returns in a process of its own, or the exception it raises.
+
+    Nothing where it took longer than the patience; then it is killed with all that it started.
+    """
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(writer, str(action()).encode())
+        except BaseException as error:
+            os.write(writer, f"{type(error).__name__}: {error}".encode())
+        keep_coverage()
+        os._exit(0)
+    os.close(writer)
+    with open(reader) as pipe:
+        if not select.select([pipe], [], [], patience)[0]:
+            for each in [*descendants(pid), pid]:
+                os.kill(each, signal.SIGKILL)
+        text = pipe.read()
+    os.waitpid(pid, 0)
+    return text
 
 
 def keep_coverage() -> None:

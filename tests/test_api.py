@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +48,8 @@ TRUE = "/bin/true"
 @pytest.fixture(autouse=True)
 def nothing_of_the_caller_changes() -> Iterator[None]:
     """No launch changes the calling process, or leaves a descriptor or a child."""
-    before = support.own_state()
-    threads = len(os.listdir("/proc/self/task"))
-    yield
-    support.wait_for(lambda: len(os.listdir("/proc/self/task")) <= threads, "threads to end")
-    assert support.own_state() == before
+    with support.own_state_kept():
+        yield
 
 
 # ---- keywords -----------------------------------------------------------------------------------
@@ -493,7 +490,7 @@ def test_no_descriptors_left(way: dict[str, Any]) -> None:
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limit)
 
-    assert in_a_child(action) == "OSError: [Errno 24] Too many open files"
+    assert support.in_a_child(action) == "OSError: [Errno 24] Too many open files"
 
 
 @by_way
@@ -512,7 +509,7 @@ def test_closed_standard_descriptors(way: dict[str, Any]) -> None:
         with subprocess.Popen(line, stdout=subprocess.PIPE) as process:
             return str(process.communicate()[0])
 
-    assert in_a_child(action) == in_a_child(plain)
+    assert support.in_a_child(action) == support.in_a_child(plain)
 
 
 # ---- ends ---------------------------------------------------------------------------------------
@@ -555,14 +552,15 @@ class Interruption(Exception):
     """What a signal handler raises."""
 
 
+def interrupt(*_: object) -> None:
+    """Raise it, as a signal handler or in the place of another function."""
+    raise Interruption
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @by_way
 def test_exceptions_at_any_moment_leave_nothing(way: dict[str, Any]) -> None:
     """A signal handler raises between the start and the return, sooner and later."""
-
-    def interrupt(*_: object) -> None:
-        raise Interruption
-
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         step = 0.0001 if interface._a_thread_can_do(*thread_question(way)) else 0.0007
@@ -611,9 +609,6 @@ def test_a_late_exception_leaves_nothing(
 def test_an_exception_where_the_program_has_another_id(monkeypatch: pytest.MonkeyPatch) -> None:
     """As for a caller with a PID namespace for its children; and it comes before the program."""
 
-    def interrupt(_: object) -> None:
-        raise Interruption
-
     def late(process: pyunshare.Popen) -> bool:
         time.sleep(0.3)
         return kill_program(process)
@@ -635,7 +630,7 @@ def test_an_exception_where_the_program_has_another_id(monkeypatch: pytest.Monke
     kill_program = interface.Popen._kill_program
     monkeypatch.setattr(interface, "_wait_until_closed", interrupt)
     monkeypatch.setattr(interface.Popen, "_kill_program", late)
-    assert in_a_child(action) == "only the first is left"
+    assert support.in_a_child(action) == "only the first is left"
 
 
 KILLED = """
@@ -687,24 +682,6 @@ def python(line: str) -> subprocess.CompletedProcess[str]:
 # ---- the calling process ------------------------------------------------------------------------
 
 
-def in_a_child(action: Callable[[], object]) -> str:
-    """What an action returns in a process of its own, or the exception it raises."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.write(writer, str(action()).encode())
-        except BaseException as error:
-            os.write(writer, f"{type(error).__name__}: {error}".encode())
-        support.keep_coverage()
-        os._exit(0)
-    os.close(writer)
-    with open(reader) as pipe:
-        text = pipe.read()
-    os.waitpid(pid, 0)
-    return text
-
-
 def test_unshare_moves_the_calling_process() -> None:
     def new(*names: str) -> list[str]:
         outside = {name: os.readlink(f"/proc/{parent}/ns/{name}") for name in names}
@@ -717,7 +694,7 @@ def test_unshare_moves_the_calling_process() -> None:
         pyunshare.unshare(uts=True, mount=True)
         return new(*names)
 
-    assert in_a_child(with_uts) == "['uts', 'mnt']"
+    assert support.in_a_child(with_uts) == "['uts', 'mnt']"
 
 
 def test_signals_reach_the_program_from_a_process_with_a_pid_namespace_for_its_children() -> None:
@@ -737,7 +714,7 @@ def test_signals_reach_the_program_from_a_process_with_a_pid_namespace_for_its_c
             os.kill(support.children(os.getpid())[0], signal.SIGKILL)
         return str(ends)
 
-    assert in_a_child(action) == "[('sleep', -15), ('sleep', -15)]"
+    assert support.in_a_child(action) == "[('sleep', -15), ('sleep', -15)]"
 
 
 def test_unshare_maps_and_mounts() -> None:
@@ -747,7 +724,7 @@ def test_unshare_maps_and_mounts() -> None:
         map = " ".join(Path("/proc/self/uid_map").read_text().split())
         return f"{map} {Path('/mnt/version').exists()}"
 
-    assert in_a_child(action) == "0 0 1 1 100000 9 True"
+    assert support.in_a_child(action) == "0 0 1 1 100000 9 True"
 
 
 def test_unshare_leaves_the_signal_handlers_alone() -> None:
@@ -756,7 +733,7 @@ def test_unshare_leaves_the_signal_handlers_alone() -> None:
         pyunshare.unshare(uts=True)
         return signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
 
-    assert in_a_child(action) == "True"
+    assert support.in_a_child(action) == "True"
 
 
 @pytest.mark.parametrize(
@@ -772,7 +749,7 @@ def test_unshare_leaves_the_signal_handlers_alone() -> None:
 def test_unshare_fails_by_exceptions(
     given: dict[str, Any], text: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert in_a_child(lambda: pyunshare.unshare(**given)).startswith(text)
+    assert support.in_a_child(lambda: pyunshare.unshare(**given)).startswith(text)
     assert capfd.readouterr() == ("", "")
 
 
@@ -782,7 +759,7 @@ def test_unshare_of_a_user_namespace_with_threads() -> None:
         pyunshare.unshare(user=True)
 
     expected = "LaunchError: unshare failed: no new user namespace for a process with 2 threads: "
-    assert in_a_child(action) == f"{expected}Invalid argument"
+    assert support.in_a_child(action) == f"{expected}Invalid argument"
 
 
 # ---- asyncio ------------------------------------------------------------------------------------
@@ -838,10 +815,6 @@ def test_asyncio_interrupted_while_it_starts(
     way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By what is no CancelledError, such as a SystemExit from a signal handler."""
-
-    def interrupt(_: object) -> None:
-        raise Interruption
-
     monkeypatch.setattr(asyncio, "shield", interrupt)
     with pytest.raises(Interruption):
         asyncio.run(pyunshare.create_subprocess_exec("sleep", "1000", **way))

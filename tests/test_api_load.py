@@ -70,11 +70,8 @@ def busy() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def nothing_of_the_caller_changes() -> Iterator[None]:
-    before = support.own_state()
-    threads = len(os.listdir("/proc/self/task"))
-    yield
-    support.wait_for(lambda: len(os.listdir("/proc/self/task")) <= threads, "threads to end")
-    assert support.own_state() == before
+    with support.own_state_kept():
+        yield
 
 
 def launch(index: int, kinds: list[dict[str, Any]]) -> None:
