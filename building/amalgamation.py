@@ -14,36 +14,51 @@ from pathlib import Path
 
 NAME = "amalgamation"
 
-# Each one after those that it imports from
+# Each one after those that it imports from; in a room, with the room's name
 PARTS = (
     "syscalls",
     "errors",
     "files",
-    "locale_coercion",
-    "table",
-    "parser",
-    "request",
-    "program",
-    "processes",
-    "launch",
+    "launch.locale_coercion",
+    "options.table",
+    "options.parser",
+    "options.request",
+    "launch.program",
+    "launch.processes",
+    "launch.steps",
     "command",
 )
+ROOMS = tuple(dict.fromkeys(part.partition(".")[0] for part in PARTS if "." in part))
 
 # Statements at the top of a part whose names are looked into, beside those that _check() knows
 MERGED = (ast.AnnAssign, ast.ClassDef, ast.Expr, ast.FunctionDef, ast.Import, ast.ImportFrom)
 
-HEADER = """\
+HEADER = f"""\
 # The modules of a launch in one, made from them by building/amalgamation.py.
 import sys
 from _frozen_importlib import ModuleSpec
 package = sys.modules["pyunshare"] = type(sys)("pyunshare")
 package.__path__ = [directory]
 __package__, __spec__ = "pyunshare", ModuleSpec("pyunshare.amalgamation", None)
+for _room in {ROOMS}:
+    package = sys.modules["pyunshare." + _room] = type(sys)("pyunshare." + _room)
+    package.__path__ = [directory + "/" + _room]
 """
 
 # Modules that are imported only when needed are to find these parts, and not import them again.
 NAMES = tuple(f"pyunshare.{part}" for part in PARTS)
 FOOTER = f"sys.modules.update(dict.fromkeys({NAMES}, sys.modules[__name__]))\n"
+
+
+def source_of(part: str, package: Path) -> Path:
+    """Return the file of a module of the package, whose name is ``part`` within it."""
+    return package.joinpath(*part.split(".")).with_suffix(".py")
+
+
+def imported_from(node: ast.ImportFrom, part: str) -> str:
+    """Return the name, within the package, of what a relative import in ``part`` is from."""
+    around = part.split(".")[: -node.level]
+    return ".".join([*around, *filter(None, [node.module])])
 
 
 def amalgamation(package: Path) -> str:
@@ -55,21 +70,21 @@ def amalgamation(package: Path) -> str:
     origin: dict[str, str] = {}
     text = HEADER
     for part in PARTS:
-        tree = ast.parse((package / f"{part}.py").read_text(encoding="utf-8"))
+        tree = ast.parse(source_of(part, package).read_text(encoding="utf-8"))
         _check(tree, part)
         for name, where in _names_bound(tree, part):
             if origin.setdefault(name, where) != where:
-                raise ValueError(f"{name} is from {origin[name]}, and from {where} in {part}.py")
-        text += ast.unparse(_OnlyCode().visit(tree)) + "\n"
+                raise ValueError(f"{name} is from {origin[name]}, and from {where} in {part}")
+        text += ast.unparse(_OnlyCode(part).visit(tree)) + "\n"
     return text + FOOTER
 
 
 def _check(tree: ast.Module, part: str) -> None:
     """Raise ValueError for what this cannot merge."""
     for node in tree.body:
-        where = f"{part}.py, line {node.lineno}"
+        where = f"{part}, line {node.lineno}"
         if isinstance(node, ast.ImportFrom) and node.level:
-            if node.module not in PARTS or any(alias.asname for alias in node.names):
+            if imported_from(node, part) not in PARTS or any(alias.asname for alias in node.names):
                 raise ValueError(f"{where}: of modules, import names of parts only, as they are")
         elif isinstance(node, ast.If):
             if ast.unparse(node.test) != "TYPE_CHECKING":
@@ -86,10 +101,10 @@ def _names_bound(tree: ast.Module, part: str) -> "list[tuple[str, str]]":
     names = []
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            names.append((node.name, f"{part}.py"))
+            names.append((node.name, part))
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names += [(each.id, f"{part}.py") for each in targets if isinstance(each, ast.Name)]
+            names += [(each.id, part) for each in targets if isinstance(each, ast.Name)]
         elif isinstance(node, ast.Import):
             names += [(alias.name, "Python") for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level:
@@ -98,7 +113,13 @@ def _names_bound(tree: ast.Module, part: str) -> "list[tuple[str, str]]":
 
 
 class _OnlyCode(ast.NodeTransformer):
-    """Leave out docstrings, annotations, and imports from other parts or for type checkers."""
+    """Leave out docstrings, annotations, and imports from other parts or for type checkers.
+
+    Imports that are left, those in functions, become relative to the package.
+    """
+
+    def __init__(self, part: str) -> None:
+        self._part = part
 
     def visit_Module(self, node: ast.Module) -> ast.Module:
         node.body = [each for each in node.body if not self._is_for_parts_or_types(each)]
@@ -113,6 +134,11 @@ class _OnlyCode(ast.NodeTransformer):
             if isinstance(each, ast.arg):
                 each.annotation = None
         return self._without_docstring(node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom:
+        if node.level:
+            node.module, node.level = imported_from(node, self._part), 1
+        return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> "ast.Assign | None":
         if node.value is None:

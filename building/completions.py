@@ -8,9 +8,9 @@ but none for fish, and no ``[=value]``, and does not know that options end where
 from collections.abc import Iterator
 from pathlib import Path
 
-from pyunshare.actions import PROPAGATION
-from pyunshare.options import OPTIONS, Option
-from pyunshare.signals import signal_numbers
+from pyunshare.options.actions import PROPAGATION
+from pyunshare.options.option import OPTIONS, Option
+from pyunshare.options.signals import signal_numbers
 
 TEMPLATES = Path(__file__).parent / "shells"
 DIRECTORY = Path(__file__).parent.parent / "completions"

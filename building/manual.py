@@ -19,8 +19,8 @@ except ModuleNotFoundError:
     raise SystemExit("argparse-manpage is missing, which pip installs") from None
 
 from pyunshare import __version__
-from pyunshare.documentation import argument_parser
-from pyunshare.table import GENERAL
+from pyunshare.options.documentation import argument_parser
+from pyunshare.options.table import GENERAL
 
 PROJECT = Path(__file__).parent.parent
 PAGE = PROJECT / "man" / "pyunshare.1"

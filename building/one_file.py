@@ -21,6 +21,7 @@ if __name__ == "__main__":
 from building import amalgamation
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+PACKAGE = CHECKOUT / "pyunshare"
 FIRST_LINE = b"#!/usr/bin/python3 -ISXutf8\n"  # isolated, see bin/pyunshare
 EARLIEST_TIME = (1980, 1, 1, 0, 0, 0)  # that zip archives can express
 REGULAR_FILE = 0o100644 << 16  # where a zip archive has the mode
@@ -50,11 +51,13 @@ def make(archive: Path, pythons: "list[str]") -> None:
         contents = Path(name)
         source = contents / "source" / "pyunshare"
         source.mkdir(parents=True)
-        for module in _modules_of_launches():
-            shutil.copy(module, source)
+        for name in _modules_of_launches():
+            module = amalgamation.source_of(name, source)
+            module.parent.mkdir(exist_ok=True)
+            shutil.copy(amalgamation.source_of(name, PACKAGE), module)
         text = amalgamation.amalgamation(source)
         for part in amalgamation.PARTS:
-            (source / f"{part}.py").unlink()
+            amalgamation.source_of(part, source).unlink()
         (source / f"{amalgamation.NAME}.py").write_text(text, encoding="utf-8")
         for python in pythons:
             _compile(python, contents)
@@ -63,20 +66,24 @@ def make(archive: Path, pythons: "list[str]") -> None:
         _pack(archive, contents)
 
 
-def _modules_of_launches() -> "list[Path]":
-    """Return all modules that a launch can import, and none that is for other programs."""
-    found: dict[str, Path] = {}
+def _modules_of_launches() -> "list[str]":
+    """Return the names of all modules that a launch can import, and none for other programs."""
+    found: list[str] = []
     waiting = list(amalgamation.PARTS)
     while waiting:
         name = waiting.pop()
-        path = CHECKOUT / "pyunshare" / f"{name}.py"
-        if name in found or not path.exists():  # else a name of the package itself
+        path = amalgamation.source_of(name, PACKAGE)
+        if name in found or not path.exists():  # else a name in a module
             continue
-        found[name] = path
+        found.append(name)
+        room, dot, _ = name.rpartition(".")
+        waiting += [f"{room}.__init__"] if dot else []
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.level:
-                waiting += [node.module] if node.module else [alias.name for alias in node.names]
-    return list(found.values())
+                module = amalgamation.imported_from(node, name)
+                names = (f"{module}.{alias.name}".lstrip(".") for alias in node.names)
+                waiting += [module, *names] if module else names
+    return found
 
 
 def _compile(python: str, contents: Path) -> None:

@@ -8,9 +8,9 @@ type checkers and editors, with overloads as typeshed has them for subprocess.
 
 from pathlib import Path
 
-from pyunshare.calling import NOT_FOR_A_CALLER
-from pyunshare.keywords import KEYWORDS
-from pyunshare.options import Option
+from pyunshare.api.inprocess import NOT_FOR_A_CALLER
+from pyunshare.api.kwargs import KEYWORDS
+from pyunshare.options.option import Option
 
 STUB = Path(__file__).parent.parent / "pyunshare" / "__init__.pyi"
 
@@ -23,8 +23,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from os import PathLike
 from typing import IO, Any, AnyStr, Literal, overload
 
-from .exceptions import LaunchError as LaunchError
-from .exceptions import UsageError as UsageError
+from .api.exceptions import LaunchError as LaunchError
+from .api.exceptions import UsageError as UsageError
 
 __version__: str
 

@@ -4,12 +4,12 @@ from .version import __version__ as __version__
 
 # The Python interface: where each name is, loaded when it is used first. See docs/python.md.
 _INTERFACE = {
-    "LaunchError": "exceptions",
-    "Popen": "interface",
-    "UsageError": "exceptions",
-    "create_subprocess_exec": "asynchronous",
-    "run": "interface",
-    "unshare": "calling",
+    "LaunchError": "api.exceptions",
+    "Popen": "api.popen",
+    "UsageError": "api.exceptions",
+    "create_subprocess_exec": "api.aio",
+    "run": "api.popen",
+    "unshare": "api.inprocess",
 }
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from os import PathLike
 from typing import IO, Any, AnyStr, Literal, overload
 
-from .exceptions import LaunchError as LaunchError
-from .exceptions import UsageError as UsageError
+from .api.exceptions import LaunchError as LaunchError
+from .api.exceptions import UsageError as UsageError
 
 __version__: str
 

@@ -5,10 +5,10 @@ import posix
 import sys
 
 from .errors import STANDARD_ERROR, finish, keep_for_hints
-from .launch import launch
-from .locale_coercion import undo_locale_coercion
-from .parser import parse
-from .request import Request
+from .launch.locale_coercion import undo_locale_coercion
+from .launch.steps import launch
+from .options.parser import parse
+from .options.request import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def _run(name: str, words: "list[str]") -> int:
     keep_for_hints(name, words, request, program)
     for option, value in options:
         if option in ("help", "version"):
-            from .help import help_text, print_text, version_text
+            from .options.help import help_text, print_text, version_text
 
             return print_text(help_text(name) if option == "help" else version_text(name))
         request.add(option, value)

@@ -11,8 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, NoReturn, TypeVar, Union
 
-    from .hints import Hints
-    from .request import Request
+    from .diagnostics.hints import Hints
+    from .options.request import Request
 
     Result = TypeVar("Result")
 
@@ -115,7 +115,7 @@ def report(name: str, failure: "Failure") -> int:
         text += fsencode(f"Try '{name} --help' for more information.\n")
     if _may_load and not _is_english():
         try:
-            from .language import translated
+            from .translation import translated
 
             text = translated(name, failure)
         except Exception:
@@ -168,7 +168,7 @@ def load_hints() -> "Hints | None":
     if not _hints and _launch and _may_load:
         wish = posix.environ.get(b"PYUNSHARE_HINTS")
         if wish == b"always" or (wish != b"never" and posix.isatty(STANDARD_ERROR)):
-            from .hints import Hints
+            from .diagnostics.hints import Hints
 
             _hints = Hints(*_launch)
     return _hints

@@ -21,7 +21,7 @@ INTEGERS = ("setuid", "setgid", "monotonic", "boottime")
 
 def keywords_for(options: Any) -> dict[str, Any]:
     """The options of a command line as keywords of natural types, in their order."""
-    from pyunshare.options import BY_NAME
+    from pyunshare.options.option import BY_NAME
 
     keywords: dict[str, Any] = {}
     for long_name, value in options:
@@ -42,7 +42,7 @@ def keywords_for(options: Any) -> dict[str, Any]:
 def by_interface(words: list[str]) -> int:
     """The status of the program, or that of the command where it was not started."""
     import pyunshare
-    from pyunshare.parser import parse
+    from pyunshare.options.parser import parse
 
     options, program, error = parse(words)
     assert error is None, error

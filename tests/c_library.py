@@ -10,7 +10,7 @@ import os
 from errno import ERANGE
 from typing import NamedTuple
 
-from pyunshare.options import OPTIONS, Option
+from pyunshare.options.option import OPTIONS, Option
 
 _LIBRARY = ctypes.CDLL(None, use_errno=True)
 

@@ -16,7 +16,7 @@ import support
 from hypothesis import strategies as st
 from support import ROOT, User
 
-from pyunshare.options import BY_NAME, OPTIONS, Option
+from pyunshare.options.option import BY_NAME, OPTIONS, Option
 
 Drawn = TypeVar("Drawn")
 

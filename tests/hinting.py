@@ -25,9 +25,9 @@ from support import (
 )
 from test_isolation import busybox
 
-from pyunshare.hints import Hints
-from pyunshare.parser import parse
-from pyunshare.request import Request
+from pyunshare.diagnostics.hints import Hints
+from pyunshare.options.parser import parse
+from pyunshare.options.request import Request
 
 ALWAYS = {**support.ENVIRONMENT, "PYUNSHARE_HINTS": "always"}
 USERS = pytest.mark.parametrize(

@@ -24,7 +24,9 @@ from typing import Any
 import support
 
 import pyunshare
-from pyunshare import exceptions, interface, starting, threads
+from pyunshare.api import exceptions, threads
+from pyunshare.api import popen as interface
+from pyunshare.api import spawn as starting
 
 # Whose code is interrupted; not socket.py, whose socketpair() loses a descriptor at some moments
 MODULES = (interface, threads, starting, exceptions, subprocess, contextlib)

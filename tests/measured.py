@@ -88,9 +88,9 @@ def main() -> None:
         setattr(posix, name, record.saving_before(getattr(posix, name)))
     record.start()
     if sys.argv[0] == "-c":  # the process in between of a launch from Python
-        import pyunshare.launcher
+        import pyunshare.api.intermediate
 
-        pyunshare.launcher.main()
+        pyunshare.api.intermediate.main()
     import pyunshare.__main__  # python3 -m pyunshare, which does not return
 
 

@@ -20,7 +20,7 @@ from typing import Any, Callable
 import coverage
 import pytest
 
-from pyunshare import interface
+from pyunshare.api import popen as interface
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DATA = CHECKOUT / ".coverage.launches"  # to be combined with that of pytest's own process

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from pyunshare.accounts import id_of_name, mapped_ids, subordinate_ids
 from pyunshare.errors import Failure
+from pyunshare.options.accounts import id_of_name, mapped_ids, subordinate_ids
 
 Files = dict[str, str]
 
@@ -30,7 +30,7 @@ def files(monkeypatch: pytest.MonkeyPatch) -> Files:
     def getpwuid(user: int) -> SimpleNamespace:
         return SimpleNamespace(pw_name=NAMES[user])
 
-    monkeypatch.setattr("pyunshare.accounts.read_file", read_file)
+    monkeypatch.setattr("pyunshare.options.accounts.read_file", read_file)
     monkeypatch.setattr(pwd, "getpwuid", getpwuid)
     be(1000, monkeypatch)
     return texts
@@ -159,7 +159,7 @@ def test_unreadable_file(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: str) -> str:
         raise OSError(EACCES, path)
 
-    monkeypatch.setattr("pyunshare.accounts.read_file", refuse)
+    monkeypatch.setattr("pyunshare.options.accounts.read_file", refuse)
     assert complaint() == f"could not open '/etc/subuid': {os.strerror(EACCES)}"
 
 

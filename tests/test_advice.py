@@ -11,9 +11,12 @@ import pytest
 import support
 from hinting import hints_of
 
-from pyunshare import advice, advice_files, advice_maps, advice_namespaces
-from pyunshare.advice_namespaces import is_older
-from pyunshare.causes import INITIAL_USER_NAMESPACE
+from pyunshare.diagnostics import advice
+from pyunshare.diagnostics import files as advice_files
+from pyunshare.diagnostics import maps as advice_maps
+from pyunshare.diagnostics import namespaces as advice_namespaces
+from pyunshare.diagnostics.namespaces import is_older
+from pyunshare.diagnostics.system import INITIAL_USER_NAMESPACE
 from pyunshare.errors import Failure
 
 REFUSED = Failure("unshare failed", EPERM)

@@ -24,9 +24,11 @@ import support
 from machine import needs
 
 import pyunshare
-from pyunshare import asynchronous, interface, keywords
-from pyunshare.exceptions import launch_error
-from pyunshare.options import OPTIONS
+from pyunshare.api import aio as asynchronous
+from pyunshare.api import kwargs as keywords
+from pyunshare.api import popen as interface
+from pyunshare.api.exceptions import launch_error
+from pyunshare.options.option import OPTIONS
 
 pytestmark = needs("root", "child lists")
 

@@ -20,7 +20,7 @@ from comparing import Observation, differences
 from machine import needs
 from support import ROOT, WITH_SUBORDINATE_IDS, Program, User, Word
 
-from pyunshare.parser import parse
+from pyunshare.options.parser import parse
 
 pytestmark = [
     pytest.mark.thorough,

@@ -14,7 +14,7 @@ import support
 from machine import needs
 
 from building import stub
-from pyunshare.keywords import KEYWORDS
+from pyunshare.api.kwargs import KEYWORDS
 
 TEXT = (support.CHECKOUT / "docs" / "python.md").read_text()
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from machine import needs
 
-from pyunshare import causes, experiments
-from pyunshare.causes import NAMESPACES, Machine
+from pyunshare.diagnostics import probes as experiments
+from pyunshare.diagnostics import system as causes
+from pyunshare.diagnostics.system import NAMESPACES, Machine
 from pyunshare.syscalls import CLONE_NEWNS, CLONE_NEWTIME, CLONE_NEWUSER, load_c_library
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from pyunshare import command
 from pyunshare.errors import finish
-from pyunshare.help import version_text
+from pyunshare.options.help import version_text
 
 # Those that main() gives back their defaults
 SIGNALS = (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)

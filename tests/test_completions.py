@@ -14,9 +14,9 @@ import support
 from machine import needs
 
 from building import completions
-from pyunshare.actions import PROPAGATION
-from pyunshare.options import OPTIONS
-from pyunshare.signals import signal_number
+from pyunshare.options.actions import PROPAGATION
+from pyunshare.options.option import OPTIONS
+from pyunshare.options.signals import signal_number
 
 DIRECTORY = support.CHECKOUT / "completions"
 

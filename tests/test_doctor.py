@@ -25,8 +25,9 @@ from support import (
     Word,
 )
 
-from pyunshare import doctor as doctor_module
-from pyunshare.findings import Outcome
+from pyunshare.doctor import checks as doctor_module
+from pyunshare.doctor.__main__ import run
+from pyunshare.doctor.report import Outcome
 
 pytestmark = needs("root", "compiler", "user namespaces", "time namespaces", "cgroup namespaces")
 
@@ -209,7 +210,7 @@ def test_the_check_up_in_this_process(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """As the programs above, where coverage can see it."""
-    assert doctor_module.run(["--json"]) == 0
+    assert run(["--json"]) == 0
     assert json.loads(capfd.readouterr().out)["works"] is True
 
     def refuse(options: list[str], become: object) -> Outcome:
@@ -218,7 +219,7 @@ def test_the_check_up_in_this_process(
 
     monkeypatch.setattr(doctor_module, "_attempted", refuse)
     monkeypatch.setenv("SUDO_UID", "61003")
-    assert doctor_module.run([]) == 1
+    assert run([]) == 1
     lines = capfd.readouterr().out.splitlines()
     assert "-i --ipc, -n --net, as root: no" in lines
     assert lines.count("  the cause") == 2  # for root, and for the user
@@ -226,7 +227,7 @@ def test_the_check_up_in_this_process(
 
     monkeypatch.setattr(os, "geteuid", lambda: 61003)
     monkeypatch.setattr(doctor_module, "_attempted", lambda *_: Outcome(True, "", "", []))
-    assert doctor_module.run([]) == 0
+    assert run([]) == 0
     lines = capfd.readouterr().out.splitlines()
     assert "  -n --net            not tried   works" in lines
     assert lines[-1] == "Verdict: all that the user 61003 could expect works."

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from pyunshare import documentation, parser
-from pyunshare.documentation import argument_parser
-from pyunshare.options import BY_NAME, OPTIONS, Option
+from pyunshare.options import documentation, parser
+from pyunshare.options.documentation import argument_parser
+from pyunshare.options.option import BY_NAME, OPTIONS, Option
 
 PARSER = argument_parser()
 ACTIONS = {action.option_strings[-1]: action for action in PARSER._actions if action.option_strings}

@@ -15,7 +15,7 @@ from machine import needs
 from sessions import ORDINARY_USER, Session, Terminal
 
 from pyunshare import syscalls
-from pyunshare.options import OPTIONS, Option
+from pyunshare.options.option import OPTIONS, Option
 
 DOCUMENTS = [
     support.CHECKOUT / "README.md",

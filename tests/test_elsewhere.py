@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 import support
 
-from pyunshare import launch, syscalls
+from pyunshare import syscalls
 from pyunshare.errors import Failure
-from pyunshare.parser import parse
-from pyunshare.request import Request
-from pyunshare.signals import signal_number, signal_numbers
+from pyunshare.launch import steps as launch
+from pyunshare.options.parser import parse
+from pyunshare.options.request import Request
+from pyunshare.options.signals import signal_number, signal_numbers
 
 
 def request_of(*words: str) -> Request:

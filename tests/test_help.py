@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from pyunshare import __version__, help
-from pyunshare.options import OPTIONS, Option
+from pyunshare import __version__
+from pyunshare.options import help
+from pyunshare.options.option import OPTIONS, Option
 
 NAME = "unshare"
 TEXT = help.help_text(NAME)

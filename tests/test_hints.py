@@ -20,7 +20,7 @@ from support import (
 )
 from test_isolation import hostile_root
 
-from pyunshare.hints import RULES
+from pyunshare.diagnostics.hints import RULES
 
 pytestmark = needs("root", "compiler", "user namespaces")
 

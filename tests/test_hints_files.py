@@ -22,7 +22,7 @@ from support import (
 )
 from test_isolation import busybox
 
-from pyunshare.causes import Machine
+from pyunshare.diagnostics.system import Machine
 from pyunshare.errors import Failure
 
 pytestmark = [pytest.mark.thorough, needs("root", "compiler", "user namespaces")]

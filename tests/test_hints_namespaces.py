@@ -22,7 +22,7 @@ from support import (
     command,
 )
 
-from pyunshare.causes import NAMESPACES
+from pyunshare.diagnostics.system import NAMESPACES
 
 pytestmark = [pytest.mark.thorough, needs("root", "compiler", "user namespaces")]
 

@@ -155,16 +155,19 @@ def test_launches_from_python(way: str, tmp_path: Path) -> None:
 # ---- what a launch loads ------------------------------------------------------------------------
 
 # The package itself is made, not imported; its modules that every launch needs are parts of one.
-ALWAYS = {"pyunshare", *(f"pyunshare.{part}" for part in amalgamation.PARTS)}
+ALWAYS = {
+    "pyunshare",
+    *(f"pyunshare.{module}" for module in (*amalgamation.ROOMS, *amalgamation.PARTS)),
+}
 # CPython has unshare(2) itself since 3.12.
 C_LIBRARY = {"_ctypes"}
 FOR_UNSHARE = set() if hasattr(os, "unshare") else C_LIBRARY
-ACTIONS = {"pyunshare.actions"}
-VALUES = ACTIONS | {"errno", "pyunshare.values"}
-HELPERS = {"pyunshare.helpers"}
-RANGES = HELPERS | VALUES | {"pyunshare.idmaps"}
-DIRECTORIES = {"pyunshare.directories"}
-CREDENTIALS = {"pyunshare.credentials"}
+ACTIONS = {"pyunshare.options.actions"}
+VALUES = ACTIONS | {"errno", "pyunshare.options.values"}
+HELPERS = {"pyunshare.launch.helpers"}
+RANGES = HELPERS | VALUES | {"pyunshare.options.idmaps"}
+DIRECTORIES = {"pyunshare.launch.directories"}
+CREDENTIALS = {"pyunshare.launch.credentials"}
 KEEPING = C_LIBRARY | ACTIONS | {"pyunshare.capabilities"}
 
 LOADED = {
@@ -186,11 +189,11 @@ LOADED = {
     "--clear-env": FOR_UNSHARE | ACTIONS,
     "--propagation slave -m": C_LIBRARY | ACTIONS,
     "-S 0": FOR_UNSHARE | VALUES | CREDENTIALS,
-    "-T --boottime 1": FOR_UNSHARE | VALUES | {"pyunshare.clocks"},
-    "--kill-child=TERM": C_LIBRARY | (VALUES - ACTIONS) | {"pyunshare.signals"},
+    "-T --boottime 1": FOR_UNSHARE | VALUES | {"pyunshare.launch.clocks"},
+    "--kill-child=TERM": C_LIBRARY | (VALUES - ACTIONS) | {"pyunshare.options.signals"},
     "--map-user 0": FOR_UNSHARE | VALUES,
     "--map-users 0:0:1": FOR_UNSHARE | RANGES,
-    "--map-user root": FOR_UNSHARE | VALUES | {"pyunshare.accounts", "pwd"},
+    "--map-user root": FOR_UNSHARE | VALUES | {"pyunshare.options.accounts", "pwd"},
     "-r --keep-caps": KEEPING,
 }
 
@@ -268,25 +271,33 @@ def test_amalgamation_holds_what_its_parts_define() -> None:
     merged = ast.parse(amalgamation.amalgamation(package))
     names = {node.name for node in merged.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
     for part in amalgamation.PARTS:
-        tree = ast.parse((package / f"{part}.py").read_text())
+        tree = ast.parse(amalgamation.source_of(part, package).read_text())
         defined = (ast.ClassDef, ast.FunctionDef)
         assert {node.name for node in tree.body if isinstance(node, defined)} <= names
 
 
 def test_amalgamation_refuses_a_name_of_two_parts(tmp_path: Path) -> None:
-    for part in amalgamation.PARTS:
-        (tmp_path / f"{part}.py").write_text(f"{part}_only = 1\n")
-    (tmp_path / "launch.py").write_text("parser_only = 2\n")
-    with pytest.raises(ValueError, match=r"parser_only is from parser\.py, and from launch\.py"):
+    _make_parts(tmp_path)
+    amalgamation.source_of("launch.steps", tmp_path).write_text("options_parser_only = 2\n")
+    complaint = r"options_parser_only is from options\.parser, and from launch\.steps"
+    with pytest.raises(ValueError, match=complaint):
         amalgamation.amalgamation(tmp_path)
+
+
+def _make_parts(package: Path) -> None:
+    """Make a package whose modules have a name of their own each."""
+    for part in amalgamation.PARTS:
+        path = amalgamation.source_of(part, package)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"{part.replace('.', '_')}_only = 1\n")
 
 
 @pytest.mark.parametrize(
     ("statement", "complaint"),
     [
-        ("from .parser import parse as parse_line", "as they are"),
-        ("from . import parser", "names of parts only"),
-        ("from .values import unsigned", "names of parts only"),
+        ("from .options.parser import parse as parse_line", "as they are"),
+        ("from .options import parser", "names of parts only"),
+        ("from .options.values import unsigned", "names of parts only"),
         ("first, second = 1, 2", "one name at a time"),
         ("if True:\n    found = 1", "by a condition"),
         ("try:\n    import posix\nexcept ImportError:\n    posix = None", "cannot be merged"),
@@ -296,10 +307,9 @@ def test_amalgamation_refuses_a_name_of_two_parts(tmp_path: Path) -> None:
 def test_amalgamation_refuses_what_it_cannot_merge(
     statement: str, complaint: str, tmp_path: Path
 ) -> None:
-    for part in amalgamation.PARTS:
-        (tmp_path / f"{part}.py").write_text(f"{part}_only = 1\n")
+    _make_parts(tmp_path)
     (tmp_path / "command.py").write_text(f"{statement}\n")
-    with pytest.raises(ValueError, match=rf"command\.py, line 1: .*{complaint}"):
+    with pytest.raises(ValueError, match=rf"command, line 1: .*{complaint}"):
         amalgamation.amalgamation(tmp_path)
 
 

@@ -11,7 +11,8 @@ import pytest
 import support
 from machine import needs
 
-from pyunshare import errors, language
+from pyunshare import errors
+from pyunshare import translation as language
 from pyunshare.errors import Failure, in_english
 
 CATALOGUES = Path("/usr/share/locale")

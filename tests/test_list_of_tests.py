@@ -7,7 +7,7 @@ import re
 import pytest
 import support
 
-from pyunshare.options import OPTIONS
+from pyunshare.options.option import OPTIONS
 
 TEXT = (support.CHECKOUT / "docs" / "list-of-tests.md").read_text()
 NAMED = sorted(set(re.findall(r"`(\w+)::(\w+)`", TEXT)))

@@ -13,8 +13,8 @@ import support
 from machine import needs
 
 from pyunshare import __version__
-from pyunshare.options import OPTIONS, Option
-from pyunshare.table import GENERAL
+from pyunshare.options.option import OPTIONS, Option
+from pyunshare.options.table import GENERAL
 
 MAN = support.CHECKOUT / "man"
 PAGE = MAN / "pyunshare.1"

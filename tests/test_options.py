@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pyunshare import actions
-from pyunshare.options import OPTIONS, Option
-from pyunshare.request import Request
+from pyunshare.options import actions
+from pyunshare.options.option import OPTIONS, Option
+from pyunshare.options.request import Request
 from pyunshare.syscalls import (
     CLONE_NEWCGROUP,
     CLONE_NEWIPC,

@@ -13,8 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pyunshare import errors
-from pyunshare.options import OPTIONS
-from pyunshare.parser import parse
+from pyunshare.options.option import OPTIONS
+from pyunshare.options.parser import parse
 
 NAME = "unshare"
 

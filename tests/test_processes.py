@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from pyunshare.errors import Failure
-from pyunshare.processes import Gate, Worker
+from pyunshare.launch.processes import Gate, Worker
 from pyunshare.syscalls import load_c_library
 
 

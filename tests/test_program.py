@@ -17,10 +17,10 @@ from c_library import execve, execvp, shell_of_user
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pyunshare import login_shell as login_shells
 from pyunshare.errors import Failure
-from pyunshare.login_shell import start_login_shell
-from pyunshare.program import DEFAULT_PATH, chosen_variables, start_program, value_of
+from pyunshare.launch import login_shell as login_shells
+from pyunshare.launch.login_shell import start_login_shell
+from pyunshare.launch.program import DEFAULT_PATH, chosen_variables, start_program, value_of
 
 NOBODY = 65534  # root may read and search everything, so that nothing would be refused to it
 FAULT_OF_THE_TEST = 125  # a status that no program of these tests ends with
@@ -436,8 +436,8 @@ def test_chosen_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 SHOW_ENVIRONMENT = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from pyunshare.locale_coercion import undo_locale_coercion
-from pyunshare.program import execute_file
+from pyunshare.launch.locale_coercion import undo_locale_coercion
+from pyunshare.launch.program import execute_file
 if sys.argv[2] == "undo":
     undo_locale_coercion()
 execute_file("/bin/cat", ["cat", "/proc/self/environ"], None)

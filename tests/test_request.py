@@ -10,9 +10,9 @@ from errno import ERANGE
 import pytest
 
 from pyunshare.errors import Failure
-from pyunshare.idmaps import joined_ranges
-from pyunshare.parser import parse
-from pyunshare.request import BINFMT_MISC, Request
+from pyunshare.options.idmaps import joined_ranges
+from pyunshare.options.parser import parse
+from pyunshare.options.request import BINFMT_MISC, Request
 from pyunshare.syscalls import (
     CLOCK_BOOTTIME,
     CLOCK_MONOTONIC,
@@ -39,8 +39,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a caller and his ids that do not depend on who runs the tests."""
     monkeypatch.setattr("posix.geteuid", lambda: CALLER["uid"])
     monkeypatch.setattr("posix.getegid", lambda: CALLER["gid"])
-    monkeypatch.setattr("pyunshare.accounts.subordinate_ids", SUBORDINATE.__getitem__)
-    monkeypatch.setattr("pyunshare.accounts.mapped_ids", MAPPED.__getitem__)
+    monkeypatch.setattr("pyunshare.options.accounts.subordinate_ids", SUBORDINATE.__getitem__)
+    monkeypatch.setattr("pyunshare.options.accounts.mapped_ids", MAPPED.__getitem__)
 
 
 def asked(line: str) -> Request:
@@ -399,7 +399,7 @@ def test_a_value_is_looked_up_when_it_is_met(monkeypatch: pytest.MonkeyPatch) ->
     def fail(kind: str) -> tuple[int, int]:
         raise Failure(f"no {kind} for you")
 
-    monkeypatch.setattr("pyunshare.accounts.subordinate_ids", fail)
+    monkeypatch.setattr("pyunshare.options.accounts.subordinate_ids", fail)
     assert complaint("--map-auto -S x") == "no uid for you"
     assert complaint("--map-groups auto -S x") == "no gid for you"
     assert complaint("-S x --map-auto") == "failed to parse uid: 'x'"

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pyunshare import threads
-from pyunshare.threads import NoThreadError, call_in_thread
+from pyunshare.api import threads
+from pyunshare.api.threads import NoThreadError, call_in_thread
 
 MORE_THAN_THERE_IS = 1 << 46  # bytes
 

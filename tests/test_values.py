@@ -16,8 +16,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pyunshare.errors import Failure
-from pyunshare.signals import signal_number
-from pyunshare.values import (
+from pyunshare.options.signals import signal_number
+from pyunshare.options.values import (
     NO_ID,
     SIGNED_64_BIT,
     UNSIGNED_32_BIT,
@@ -197,7 +197,7 @@ def test_id_by_name() -> None:
 
 def test_name_beside_a_number_is_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """A user may be called 1000 and be another one; no database is asked."""
-    monkeypatch.setattr("pyunshare.accounts.id_of_name", lambda kind, name: 5)
+    monkeypatch.setattr("pyunshare.options.accounts.id_of_name", lambda kind, name: 5)
     assert user_or_group_id("uid", "1000") == 1000
     assert user_or_group_id("uid", "x1000") == 5
 
@@ -209,7 +209,7 @@ def test_name_beside_a_number_is_the_number(monkeypatch: pytest.MonkeyPatch) -> 
 def test_no_user_database(
     kind: str, path: str, errno: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pyunshare.accounts._DATABASES", {kind: path})
+    monkeypatch.setattr("pyunshare.options.accounts._DATABASES", {kind: path})
     complaint = f"failed to parse {kind} 'nobody at all': {os.strerror(errno)}"
     assert complaint_of(user_or_group_id, kind, "nobody at all") == complaint
 

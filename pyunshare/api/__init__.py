@@ -1,0 +1,1 @@
+"""The Python interface, which ``pyunshare`` itself offers by name. Private to pyunshare."""

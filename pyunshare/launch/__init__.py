@@ -1,0 +1,1 @@
+"""Doing what was asked, step by step. Private to pyunshare."""

@@ -1,0 +1,123 @@
+"""Becoming the program: execvp(3), and the environment that the program gets."""
+
+import posix
+
+from ..errors import Failure
+from ..syscalls import EACCES, ENODEV, ENOENT, ENOEXEC, ENOTDIR, fsdecode, fsencode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Callable, NoReturn, Optional
+
+    Variables = Mapping[bytes, bytes]
+    Execute = Callable[[str, list[str], Optional[Variables]], None]
+
+SHELL = "/bin/sh"
+DEFAULT_PATH = "/bin:/usr/bin"  # where execvp(3) looks without PATH: confstr(3), _CS_PATH
+NAME_MAX = 255  # <linux/limits.h>, in bytes
+PATH_MAX = 4096
+
+
+def chosen_variables(given: "Variables", names: "list[str]") -> "Variables":
+    """Return the variables of these names, the last one first, as util-linux orders such a list."""
+    wanted = [fsencode(name) for name in reversed(names) if name]
+    return {name: given[name] for name in wanted if name in given}
+
+
+def value_of(name: str, variables: "Variables | None") -> "str | None":
+    """Return the value of a variable, as getenv(3) does."""
+    value = (posix.environ if variables is None else variables).get(fsencode(name))
+    return None if value is None else fsdecode(value)
+
+
+def execute_file(path: str, words: "list[str]", variables: "Variables | None") -> None:
+    """Become the program in a file: execve(2). Returns only by raising OSError.
+
+    Without variables it gets this process's own as they are. That is left to the C library, for
+    no dictionary can hold what an environment may: a variable twice, or an entry without an
+    equals sign.
+    """
+    if variables is None:
+        posix.execv(path, words)
+    else:
+        posix.execve(path, words, variables)
+
+
+def start_program(
+    words: "list[str]",
+    variables: "Variables | None" = None,
+    name: "str | None" = None,
+    execute: "Execute" = execute_file,
+) -> "NoReturn":
+    """Become the program of that name, or else of the first word, as execvp(3) does.
+
+    It gets these environment variables, or else this process's own. ``execute`` is called for
+    each file to try. Raises Failure, with the status that a shell gives.
+    """
+    if name is None:
+        name = words[0]
+    try:
+        if "/" in name:
+            _execute_or_interpret(name, words, variables, execute)
+        else:
+            _search(name, words, variables, execute)
+    except OSError as error:
+        raise execution_error(name, error) from None
+    raise AssertionError("execve(2) returned")
+
+
+def _search(
+    name: str, words: "list[str]", variables: "Variables | None", execute: "Execute"
+) -> None:
+    """Try the directories of PATH; an empty one is the working directory."""
+    if not name:
+        raise OSError(ENOENT, name)
+    if len(fsencode(name)) > NAME_MAX:
+        import errno  # built into Python: no file is opened for it
+
+        raise OSError(errno.ENAMETOOLONG, name)
+    search_path = value_of("PATH", variables)
+    directories = (DEFAULT_PATH if search_path is None else search_path).split(":")
+    if len(fsencode(directories[-1])) >= PATH_MAX:
+        directories.pop()
+    last_errno: int | None = ENOENT
+    for directory in directories:
+        # glibc takes an element that is too long for an empty one, unless it is the last.
+        is_here = not directory or len(fsencode(directory)) >= PATH_MAX
+        path = name if is_here else f"{directory}/{name}"
+        try:
+            _execute_or_interpret(path, words, variables, execute)
+        except OSError as error:
+            if not _is_about_one_directory(error):
+                raise
+            if last_errno != EACCES:  # it is remembered: there was a file
+                last_errno = error.errno
+    raise OSError(last_errno, name)
+
+
+def _is_about_one_directory(error: OSError) -> bool:
+    """Tell whether a better file may be found further on in PATH."""
+    if error.errno in (ENOENT, EACCES, ENOTDIR, ENODEV):
+        return True
+    import errno  # built into Python: no file is opened for it
+
+    return error.errno in (errno.ESTALE, errno.ETIMEDOUT)
+
+
+def _execute_or_interpret(
+    path: str, words: "list[str]", variables: "Variables | None", execute: "Execute"
+) -> None:
+    """Execute a file, by the shell if the kernel knows no format for it."""
+    try:
+        execute(path, words, variables)
+    except OSError as error:
+        if error.errno != ENOEXEC:
+            raise
+        execute(SHELL, [SHELL, path, *words[1:]], variables)
+
+
+def execution_error(name: str, error: OSError) -> Failure:
+    """Return what to raise where a program cannot be executed: with the status of a shell."""
+    status = 127 if error.errno == ENOENT else 126
+    return Failure(("failed to execute %s", name), error.errno, status)
