@@ -19,7 +19,7 @@ from pyunshare.options.option import OPTIONS, Option
 
 DOCUMENTS = [
     support.CHECKOUT / "README.md",
-    support.CHECKOUT / "demonstration" / "session.md",
+    support.CHECKOUT / "docs" / "demonstration" / "session.md",
     *sorted((support.CHECKOUT / "docs").glob("*.md")),
 ]
 PICTURE = support.CHECKOUT / "docs" / "demonstration.svg"
@@ -165,7 +165,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_named_files_exist(path: Path) -> None:
-    folders = "benchmarks|bin|building|demonstration|docs|pyunshare|tests"
+    folders = "benchmarks|bin|building|docs|pyunshare|tests"
     for name in re.findall(rf"`((?:{folders})/[a-z\d_./-]*)`", path.read_text(encoding="utf-8")):
         assert (support.CHECKOUT / name).exists(), name
 
@@ -227,7 +227,7 @@ def test_the_demonstration_shows_its_session() -> None:
     shown = " ".join(
         "".join(ElementTree.fromstring(source).itertext()).replace("\xa0", " ").split()
     )
-    for session in sessions.sessions(support.CHECKOUT / "demonstration" / "session.md"):
+    for session in sessions.sessions(support.CHECKOUT / "docs" / "demonstration" / "session.md"):
         for step in session.steps:
             assert step.typed in shown
             for word in step.output.split():

@@ -16,13 +16,14 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent)]
+CHECKOUT = HERE.parent.parent
+sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT)]
 
 import sessions  # noqa: E402
 import support  # noqa: E402
 
 TEMPLATE = HERE / "template.svg"
-PICTURE = HERE.parent / "docs" / "demonstration.svg"
+PICTURE = HERE.parent / "demonstration.svg"
 COLUMNS, ROWS = 80, 18
 
 # Seconds
