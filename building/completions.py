@@ -8,8 +8,8 @@ but none for fish, and no ``[=value]``, and does not know that options end where
 from collections.abc import Iterator
 from pathlib import Path
 
-from pyunshare.options.actions import PROPAGATION
 from pyunshare.options.option import OPTIONS, Option
+from pyunshare.options.request import PROPAGATION
 from pyunshare.options.signals import signal_numbers
 
 TEMPLATES = Path(__file__).parent / "shells"
@@ -23,9 +23,9 @@ WORDS = {
     "mode": tuple(PROPAGATION),
     "range": ("auto", "subids", "all"),
     **{
-        option.value: tuple(option.value.split("|"))
+        option.metavar: tuple(option.metavar.split("|"))
         for option in OPTIONS
-        if option.value and "|" in option.value
+        if option.metavar and "|" in option.metavar
     },
 }
 
@@ -76,7 +76,7 @@ def completion(shell: str) -> str:
 
 def kind(option: Option) -> str:
     """Return the word that stands for an option's value, "" if it has none."""
-    return (option.value or "").lstrip("=")
+    return (option.metavar or "").lstrip("=")
 
 
 def signals() -> "list[str]":
@@ -94,7 +94,7 @@ def _bash() -> "dict[str, str]":
         "VALUES": "\n".join(
             f"        ['{name}']='{kind(option)}'"
             for option in OPTIONS
-            if option.value
+            if option.metavar
             for name in _bash_names(option)
         ),
         "OPTIONS": " ".join(f"--{option.name}" for option in OPTIONS),
@@ -104,8 +104,8 @@ def _bash() -> "dict[str, str]":
 def _bash_names(option: Option) -> "Iterator[str]":
     """Yield what a value follows: the names where the next word is one, ``--name=`` elsewhere."""
     yield f"--{option.name}" if option.requires_value else f"--{option.name}="
-    if option.requires_value and option.letter:
-        yield f"-{option.letter}"
+    if option.requires_value and option.short:
+        yield f"-{option.short}"
 
 
 def _zsh() -> "dict[str, str]":
@@ -116,14 +116,14 @@ def _zsh() -> "dict[str, str]":
 
 def _zsh_specs(option: Option) -> "Iterator[str]":
     """Yield the specifications of an option for _arguments."""
-    long, short = f"--{option.name}", f"-{option.letter}" if option.letter else ""
+    long, short = f"--{option.name}", f"-{option.short}" if option.short else ""
     names = " ".join(name for name in (short, long) if name)
     before = "(- *)" if option.name in ("help", "version") else f"({names})"
     if "may be repeated" in option.help:
         before = "*"
     explanation = f"[{_zsh_quoted(option.help, '[]')}]"
     value = ""
-    if option.value:
+    if option.metavar:
         words = WORDS.get(kind(option))
         action = f"({' '.join(words)})" if words else ZSH_ACTIONS[kind(option)]
         colons = ":" if option.requires_value else "::"
@@ -132,7 +132,7 @@ def _zsh_specs(option: Option) -> "Iterator[str]":
         letter_value = value if option.requires_value else ""
         letter_sign = "+" if option.requires_value else ""
         yield f"'{before}{short}{letter_sign}{explanation}{letter_value}'"
-    sign = "" if not option.value else "=" if option.requires_value else "=-"
+    sign = "" if not option.metavar else "=" if option.requires_value else "=-"
     yield f"'{before}{long}{sign}{explanation}{value}'"
 
 
@@ -146,7 +146,7 @@ def _fish() -> "dict[str, str]":
     with_value = [option for option in OPTIONS if option.requires_value]
     return {
         "SIGNALS": "{" + ",".join(signals()) + "}",
-        "LETTERS": "".join(option.letter for option in with_value),
+        "LETTERS": "".join(option.short for option in with_value),
         "LONG": " ".join(f"--{option.name}" for option in OPTIONS),
         "LONG_WITH_VALUE": " ".join(f"--{option.name}" for option in with_value),
         "OPTIONS": "\n".join(_fish_line(option) for option in OPTIONS),
@@ -155,10 +155,10 @@ def _fish() -> "dict[str, str]":
 
 def _fish_line(option: Option) -> str:
     words = ["complete", "-c", "pyunshare", "-n", "__pyunshare_in_options"]
-    if option.letter:
-        words += ["-s", option.letter]
+    if option.short:
+        words += ["-s", option.short]
     words += ["-l", option.name, "-d", _fish_quoted(option.help)]
-    if option.value:
+    if option.metavar:
         described = kind(option) if kind(option).isalpha() else "value"
         literal = " ".join(rf"{word}\t{described}" for word in WORDS.get(kind(option), ()))
         action = literal or FISH_ACTIONS[kind(option)]

@@ -120,7 +120,7 @@ TYPES = {
 
 def type_of(option: Option) -> str:
     """Return the type of an option's keyword."""
-    if option.value is None:
+    if option.metavar is None:
         return "bool | None"
     return TYPES.get(
         option.name, "_Path | None" if option.requires_value else "bool | _Path | None"

@@ -2,7 +2,7 @@
 
 import _ctypes
 
-from .errors import attempt
+from .errors import checked
 from .syscalls import call
 
 # <linux/prctl.h>, see prctl(2)
@@ -45,8 +45,8 @@ def raise_ambient_capability(capability: int) -> None:
 
 def keep_capabilities() -> None:
     """Carry the capabilities over execve(2), which would drop them from any user but root."""
-    capabilities = attempt("capget failed", Capabilities)
-    attempt("capset failed", capabilities.make_permitted_inheritable)
+    capabilities = checked("capget", "capget failed", Capabilities)
+    checked("capset", "capset failed", capabilities.make_permitted_inheritable)
     for capability in range(64):
         if capabilities.effective >> capability & 1:
-            attempt("prctl(PR_CAP_AMBIENT) failed", raise_ambient_capability, capability)
+            checked("prctl", "prctl(PR_CAP_AMBIENT) failed", raise_ambient_capability, capability)

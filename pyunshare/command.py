@@ -1,13 +1,11 @@
 """The command: from the words of a command line to the end of the process."""
 
-import _signal
-import posix
 import sys
 
-from .errors import STANDARD_ERROR, finish, keep_for_hints
-from .launch.locale_coercion import undo_locale_coercion
+from .launch.startup import reserve_stdio_fds, restore_signals, undo_locale_coercion
 from .launch.steps import launch
-from .options.parser import parse
+from .messages import Reporter, run_and_exit
+from .options.parser import CommandLine
 from .options.request import Request
 
 TYPE_CHECKING = False
@@ -17,47 +15,24 @@ if TYPE_CHECKING:
 
 def main(name: "str | None" = None) -> "NoReturn":
     """Do what ``sys.argv`` says, under the name that it was started by, and end the process."""
-    _take_back_signals()
     if name is None:
         name = sys.argv[0].rpartition("/")[2]
-    finish(name, _run, name, sys.argv[1:])
+    reporter = Reporter(name, sys.argv[1:])
+    run_and_exit(reporter, _run, reporter)
 
 
-def _run(name: str, words: "list[str]") -> int:
-    _occupy_standard_descriptors()
+def _run(reporter: Reporter) -> int:
+    restore_signals()
+    reserve_stdio_fds()
     undo_locale_coercion()
-    options, program, grammar_error = parse(words)
-    request = Request()
-    keep_for_hints(name, words, request, program)
-    for option, value in options:
+    command_line = CommandLine(reporter.argv)
+    request = reporter.request = Request()
+    for option, value in command_line:
         if option in ("help", "version"):
             from .options.help import help_text, print_text, version_text
 
+            name = reporter.name
             return print_text(help_text(name) if option == "help" else version_text(name))
         request.add(option, value)
-    if grammar_error:
-        raise grammar_error
     request.check()
-    return launch(request, program, name)
-
-
-def _take_back_signals() -> None:
-    """Undo what Python did to signals at its start; a C program would have left them alone.
-
-    Whether the caller had SIGPIPE or SIGXFSZ ignored cannot be told any more.
-    """
-    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
-        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
-    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
-    _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
-
-
-def _occupy_standard_descriptors() -> None:
-    """Keep files of ours from becoming the standard output or error that the caller closed.
-
-    The place holders cannot be written to, and are closed when the program starts.
-    """
-    descriptor = 0
-    while descriptor <= STANDARD_ERROR:
-        descriptor = posix.open("/", posix.O_PATH | posix.O_CLOEXEC)
-    posix.close(descriptor)
+    return launch(request, command_line.program, reporter)

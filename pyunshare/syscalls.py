@@ -34,6 +34,7 @@ EACCES = 13
 ENODEV = 19
 ENOTDIR = 20
 EINVAL = 22
+EFBIG = 27
 
 # <sys/mount.h>, see mount(2)
 MS_NOSUID = 1 << 1
@@ -117,15 +118,17 @@ def _load_ctypes() -> None:
         sys.setdlopenflags(flags)
 
 
-def call(name: str, *arguments: object) -> None:
-    """Call a function of the C library that returns -1 to tell of an error."""
+def call(name: str, *arguments: object) -> int:
+    """Call a function of the C library that returns -1 for an error. Raises OSError then."""
     function = _functions.get(name)
     if function is None:
         assert _look_up, "load_c_library() comes first"
         function = _functions[name] = _look_up(name)
-    if function(*arguments) == -1:
+    result = function(*arguments)
+    if result == -1:
         errno = _get_errno()
         raise OSError(errno, posix.strerror(errno))
+    return result
 
 
 def _c_unshare(flags: int) -> None:
@@ -135,6 +138,17 @@ def _c_unshare(flags: int) -> None:
 
 HAS_UNSHARE = hasattr(posix, "unshare")  # since CPython 3.12
 unshare: "Callable[[int], None]" = getattr(posix, "unshare", _c_unshare)
+
+
+def open_file_of_our_own() -> int:
+    """Open a file that no other process has to do with, to lock it: memfd_create(2).
+
+    Where that is missing or refused, one of the process's own files in /proc serves as well.
+    """
+    try:
+        return posix.memfd_create("pyunshare", posix.MFD_CLOEXEC)
+    except (AttributeError, OSError):  # a Python made for an old C library; a seccomp(2) filter
+        return posix.open("/proc/self/comm", posix.O_RDWR | posix.O_CLOEXEC)
 
 
 def mount(source: str, target: str, kind: "str | None", flags: int) -> None:

@@ -32,7 +32,7 @@ def keywords_for(options: Any) -> dict[str, Any]:
             keywords[name] = int(value)
         elif option.name in ("map-users", "map-groups", "whitelist-env"):
             keywords[name] = [*(before or []), value]
-        elif option.flags and option.value == "=file":
+        elif option.flags and option.metavar == "=file":
             keywords[name] = value if value is not None else before or True
         else:
             keywords[name] = True if value is None else value
@@ -42,12 +42,12 @@ def keywords_for(options: Any) -> dict[str, Any]:
 def by_interface(words: list[str]) -> int:
     """The status of the program, or that of the command where it was not started."""
     import pyunshare
-    from pyunshare.options.parser import parse
+    from pyunshare.options.parser import CommandLine
 
-    options, program, error = parse(words)
-    assert error is None, error
+    line = CommandLine(words)
+    keywords = keywords_for(line)
     try:
-        return pyunshare.run(program, **keywords_for(options)).returncode
+        return pyunshare.run(line.program, **keywords).returncode
     except (pyunshare.LaunchError, pyunshare.UsageError) as failure:
         step = getattr(failure, "step", "")
         if step != "helper":  # which has said itself what is wrong

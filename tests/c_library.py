@@ -40,7 +40,7 @@ class ParsedLine(NamedTuple):
 
 
 def _has_arg(option: Option) -> int:
-    if option.value is None:
+    if option.metavar is None:
         return NO_ARGUMENT
     return REQUIRED_ARGUMENT if option.requires_value else OPTIONAL_ARGUMENT
 
@@ -56,13 +56,13 @@ _LONG_OPTIONS = (_LongOption * (len(OPTIONS) + 1))(
 # The letters of options whose value is optional never take one; the plus sign is for stopping at
 # the first word that is no option.
 _LETTERS = b"+" + b"".join(
-    option.letter.encode() + (b":" if option.requires_value else b"")
+    option.short.encode() + (b":" if option.requires_value else b"")
     for option in OPTIONS
-    if option.letter
+    if option.short
 )
 _BY_VALUE = {
     **{_FIRST_LONG + place: option for place, option in enumerate(OPTIONS)},
-    **{ord(option.letter): option for option in OPTIONS if option.letter},
+    **{ord(option.short): option for option in OPTIONS if option.short},
 }
 
 

@@ -323,7 +323,7 @@ RANGES = ("map-users", "map-groups", "map-auto", "map-subids")
 # What decides about the maps of a user namespace: section 6 of the behaviour contract.
 MAPPING = [name for name in SILENT if name.startswith("map-")]
 # What can have an odd value, all alike, and the rest as it is
-VALUED = [*NAMES, *(option.name for option in COMPARABLE for _ in range(6) if option.value)]
+VALUED = [*NAMES, *(option.name for option in COMPARABLE for _ in range(6) if option.metavar)]
 
 
 @st.composite
@@ -331,9 +331,9 @@ def written(draw: st.DrawFn, name: str, value: str | None) -> Use:
     """An option in one of the ways in which it can be written."""
     option = BY_NAME[name]
     letter_takes = value is None or option.requires_value
-    if option.letter and letter_takes and draw(st.booleans()):
+    if option.short and letter_takes and draw(st.booleans()):
         attached = bool(value) and draw(st.booleans())  # an empty value cannot be attached
-        return Use(name, value, f"-{option.letter}", attached, draw(st.booleans()))
+        return Use(name, value, f"-{option.short}", attached, draw(st.booleans()))
     long = f"--{name}"
     if BEGINNINGS[name] and draw(st.integers(0, 3)) == 0:
         long = draw(st.sampled_from(BEGINNINGS[name]))
@@ -347,11 +347,11 @@ def used(draw: st.DrawFn, names: Sequence[str], user: User, odd: int) -> Use:
     name = draw(st.sampled_from(names))
     option = BY_NAME[name]
     value = None
-    if option.value is not None:
+    if option.metavar is not None:
         is_odd = draw(st.integers(0, 31)) >= 32 - odd
         values = odd_values(name, user) if is_odd else good_values(name, user)
         # Only root can make a namespace persistent, and a new one is most of what an option is for.
-        often = 1 if not option.letter else 3 if user == ROOT else 15
+        often = 1 if not option.short else 3 if user == ROOT else 15
         if option.requires_value or draw(st.integers(0, often)) == 0:
             value = draw(values)
     return draw(written(name, value))
@@ -429,7 +429,7 @@ def faults(draw: st.DrawFn) -> tuple[str, ...]:
         return (f"--{draw(st.sampled_from(UNKNOWN_NAMES))}{value}",)
     if kind == 2:
         return (f"{draw(st.sampled_from(AMBIGUOUS))}{value}",)
-    bare = [option for option in COMPARABLE if option.value is None]
+    bare = [option for option in COMPARABLE if option.metavar is None]
     name = draw(st.sampled_from(bare)).name
     long = draw(st.sampled_from([f"--{name}", *BEGINNINGS[name]]))
     return (f"{long}{value or '=x'}",)
@@ -439,8 +439,8 @@ def faults(draw: st.DrawFn) -> tuple[str, ...]:
 def missing_values(draw: st.DrawFn) -> tuple[str, ...]:
     """The last word of a line: an option that wants a value and has none."""
     option = draw(st.sampled_from([option for option in COMPARABLE if option.requires_value]))
-    if option.letter and draw(st.booleans()):
-        return (draw(st.sampled_from(["-", "-f", "-mU"])) + option.letter,)
+    if option.short and draw(st.booleans()):
+        return (draw(st.sampled_from(["-", "-f", "-mU"])) + option.short,)
     return (draw(st.sampled_from([f"--{option.name}", *BEGINNINGS[option.name]])),)
 
 
@@ -501,7 +501,7 @@ LOOSE_WORDS = (
     *("-", "--", "--=", "--=x", "---", "-f-", "-m=", "=", "0", "auto", "deny", "private", "KILL"),
     *("@DIR", "@ROOT", "@PROBE", "no-such-program"),
 )
-LETTERS = "".join(option.letter for option in OPTIONS if option.letter not in "hV") + "mufiUfSGwR"
+LETTERS = "".join(option.short for option in OPTIONS if option.short not in "hV") + "mufiUfSGwR"
 
 
 @st.composite

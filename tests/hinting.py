@@ -26,7 +26,6 @@ from support import (
 from test_isolation import busybox
 
 from pyunshare.diagnostics.hints import Hints
-from pyunshare.options.parser import parse
 from pyunshare.options.request import Request
 
 ALWAYS = {**support.ENVIRONMENT, "PYUNSHARE_HINTS": "always"}
@@ -113,11 +112,10 @@ def own(*words: str) -> list[str]:
 
 def hints_of(words: list[str], failure: Exception, root: Path) -> str:
     """What is said of a failure on a made-up machine, under the name unshare."""
-    options, program, _ = parse(words)
     request = Request()
-    for option, value in options:
+    for option, value in support.parse(words)[0]:
         request.add(option, value)
-    return Hints("unshare", words, request, program, str(root)).about(failure)
+    return Hints("unshare", words, request, str(root)).about(failure)
 
 
 def root_with(**files: bytes) -> Path:

@@ -28,6 +28,9 @@ from typing import (
     Union,
 )
 
+from pyunshare.errors import Failure
+from pyunshare.options.parser import CommandLine
+
 Word = Union[str, bytes]
 Found = TypeVar("Found")
 
@@ -39,6 +42,21 @@ ENVIRONMENT: Mapping[str, str] = {"PATH": STANDARD_PATH, "LANG": "C.UTF-8", "HOM
 PATIENCE = 60.0
 
 PR_SET_CHILD_SUBREAPER = 36
+
+
+# ---- command lines ------------------------------------------------------------------------------
+
+
+def parse(argv: Sequence[str]) -> tuple[list[tuple[str, str | None]], list[str], Failure | None]:
+    """The options of a command line, its program, and what the grammar has against it."""
+    line = CommandLine([*argv])
+    options: list[tuple[str, str | None]] = []
+    try:
+        for option in line:
+            options.append(option)
+    except Failure as failure:
+        return options, line.program, failure
+    return options, line.program, None
 
 
 # ---- the workspace ------------------------------------------------------------------------------

@@ -22,15 +22,15 @@ def files(monkeypatch: pytest.MonkeyPatch) -> Files:
     """Texts by path, which are all that can be read; the users are those of NAMES."""
     texts: Files = {}
 
-    def read_file(path: str) -> str:
+    def read_lines(path: str) -> list[bytes]:
         if path not in texts:
             raise OSError(ENOENT, path)
-        return texts[path]
+        return os.fsencode(texts[path]).removesuffix(b"\n").split(b"\n") if texts[path] else []
 
     def getpwuid(user: int) -> SimpleNamespace:
         return SimpleNamespace(pw_name=NAMES[user])
 
-    monkeypatch.setattr("pyunshare.options.accounts.read_file", read_file)
+    monkeypatch.setattr("pyunshare.options.accounts.read_lines", read_lines)
     monkeypatch.setattr(pwd, "getpwuid", getpwuid)
     be(1000, monkeypatch)
     return texts
@@ -159,7 +159,7 @@ def test_unreadable_file(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: str) -> str:
         raise OSError(EACCES, path)
 
-    monkeypatch.setattr("pyunshare.options.accounts.read_file", refuse)
+    monkeypatch.setattr("pyunshare.options.accounts.read_lines", refuse)
     assert complaint() == f"could not open '/etc/subuid': {os.strerror(EACCES)}"
 
 

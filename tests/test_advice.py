@@ -17,7 +17,7 @@ from pyunshare.diagnostics import maps as advice_maps
 from pyunshare.diagnostics import namespaces as advice_namespaces
 from pyunshare.diagnostics.namespaces import is_older
 from pyunshare.diagnostics.system import INITIAL_USER_NAMESPACE
-from pyunshare.errors import Failure
+from pyunshare.errors import Failure, ReportedFailure
 
 REFUSED = Failure("unshare failed", EPERM)
 
@@ -132,7 +132,7 @@ def test_newuidmap_on_a_mount_without_set_user_id(
     monkeypatch.setattr(advice_maps, "found_program", lambda name, path: f"{path[0]}/{name}")
     line = "27 1 254:0 / /usr rw,nosuid - ext4 /dev/vda rw\n"
     root = machine(tmp_path, proc__self__mountinfo=line)
-    failure = Failure("newuidmap failed", is_told=True)
+    failure = ReportedFailure("newuidmap failed", step="helper", path="newuidmap")
     said = hints_of(["--map-users", "0:0:1", "true"], failure, root)
     assert said == hint("/usr/bin/newuidmap has no power on /usr, which is mounted nosuid")
 
@@ -198,7 +198,10 @@ def test_loaders_of_elf_files(head: bytes, expected: bytes) -> None:
 
 
 def test_other_failures_have_no_advice(tmp_path: Path) -> None:
-    assert hints_of(["true"], Failure("mapper failed", is_told=True), tmp_path) == ""
+    assert (
+        hints_of(["true"], ReportedFailure("mapper failed", step="helper", path="mapper"), tmp_path)
+        == ""
+    )
     assert hints_of(["true"], Failure("fork failed", EINVAL), tmp_path) == ""
 
 

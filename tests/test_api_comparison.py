@@ -20,8 +20,6 @@ from comparing import Observation, differences
 from machine import needs
 from support import ROOT, WITH_SUBORDINATE_IDS, Program, User, Word
 
-from pyunshare.options.parser import parse
-
 pytestmark = [
     pytest.mark.thorough,
     needs("root", "compiler", "reference", "subordinate id files"),
@@ -91,7 +89,7 @@ def assert_same(options: Sequence[Word], **arguments: Any) -> Observation:
 
 def names(options: Sequence[Word]) -> list[str]:
     """The names of the options."""
-    return [name for name, _ in parse([os.fsdecode(word) for word in options])[0]]
+    return [name for name, _ in support.parse([os.fsdecode(word) for word in options])[0]]
 
 
 def applicable(rows: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,7 +97,7 @@ def applicable(rows: Mapping[str, Any]) -> dict[str, Any]:
     kept = {}
     for name, row in rows.items():
         options, arguments = row if isinstance(row, tuple) else (row, {})
-        given, rest, error = parse([os.fsdecode(word) for word in options])
+        given, rest, error = support.parse([os.fsdecode(word) for word in options])
         if error or rest or not set(arguments) <= {"program", "environment"}:
             continue
         if not arguments.get("program", ("@PROBE",))[:1] or "program" in arguments:

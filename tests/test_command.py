@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 
 from pyunshare import command
-from pyunshare.errors import finish
+from pyunshare.messages import Reporter, run_and_exit
 from pyunshare.options.help import version_text
 
 # Those that main() gives back their defaults
@@ -91,7 +91,7 @@ def test_an_exception_that_nobody_expects_is_one_line(
         raise error
 
     with pytest.raises(Ended) as caught:
-        finish("unshare", fail)
+        run_and_exit(Reporter("unshare", []), fail)
     assert caught.value.args == (1,)
     output, message = capfd.readouterr()
     assert output == ""

@@ -14,8 +14,8 @@ import support
 from machine import needs
 
 from building import completions
-from pyunshare.options.actions import PROPAGATION
 from pyunshare.options.option import OPTIONS
+from pyunshare.options.request import PROPAGATION
 from pyunshare.options.signals import signal_number
 
 DIRECTORY = support.CHECKOUT / "completions"
@@ -52,7 +52,7 @@ def test_bash_knows_each_kind_of_value() -> None:
     handled = re.findall(r"^        '?([a-z:|]+(?: \| [a-z]+)*)'?\)", text, re.MULTILINE)
     known = {kind for alternatives in handled for kind in alternatives.split(" | ")}
     free = {"seconds", "string"}
-    assert {completions.kind(option) for option in OPTIONS if option.value} == known | free
+    assert {completions.kind(option) for option in OPTIONS if option.metavar} == known | free
 
 
 @pytest.mark.skipif(

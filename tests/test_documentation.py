@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 
 import pytest
+import support
 
-from pyunshare.options import documentation, parser
+from pyunshare.options import documentation
 from pyunshare.options.documentation import argument_parser
 from pyunshare.options.option import BY_NAME, OPTIONS, Option
 
@@ -33,13 +34,13 @@ def test_every_option_is_there_once_in_the_order_of_the_table() -> None:
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_names_help_and_value(option: Option) -> None:
     action = action_of(option)
-    letter = [f"-{option.letter}"] if option.letter else []
+    letter = [f"-{option.short}"] if option.short else []
     assert action.option_strings == [*letter, f"--{option.name}"]
     assert action.help == option.help
-    word = None if option.value is None else option.value.lstrip("=")
+    word = None if option.metavar is None else option.metavar.lstrip("=")
     assert action.metavar == word
     # None is one value, 0 no value and "?" a value that may be left out.
-    wanted = 0 if option.value is None else None if option.requires_value else "?"
+    wanted = 0 if option.metavar is None else None if option.requires_value else "?"
     assert action.nargs == wanted
 
 
@@ -69,7 +70,7 @@ LINES = [
 @pytest.mark.parametrize("line", LINES, ids=" ".join)
 def test_simple_lines_mean_the_same_to_both(line: Sequence[str]) -> None:
     """Where the two grammars agree, the same options are found, and the same program."""
-    found, words, error = parser.parse(list(line))
+    found, words, error = support.parse(line)
     assert error is None
     parsed = vars(PARSER.parse_args(line))
     assert parsed.pop("program") == words
@@ -77,7 +78,7 @@ def test_simple_lines_mean_the_same_to_both(line: Sequence[str]) -> None:
     given = {name: value for name, value in parsed.items() if value != absent[name]}
     expected = {
         name.replace("-", "_"): (
-            True if BY_NAME[name].value is None else "" if value is None else value
+            True if BY_NAME[name].metavar is None else "" if value is None else value
         )
         for name, value in found
     }

@@ -172,7 +172,7 @@ def test_named_files_exist(path: Path) -> None:
 
 def test_the_tour_has_each_kind_with_its_bit() -> None:
     rows = re.findall(r"`-(\w)` \|.*`(CLONE_NEW\w+)` (0x\w+)", TOUR)
-    kinds = {option.letter: option.flags for option in OPTIONS if option.value == "=file"}
+    kinds = {option.short: option.flags for option in OPTIONS if option.metavar == "=file"}
     assert len(kinds) == 8
     assert {letter: int(bit, 16) for letter, _, bit in rows} == kinds
     assert all(getattr(syscalls, name) == int(bit, 16) for _, name, bit in rows)
@@ -180,7 +180,7 @@ def test_the_tour_has_each_kind_with_its_bit() -> None:
 
 def row_of(option: Option) -> tuple[str, str]:
     """The row of an option in the table of all options: its value, and since when it is there."""
-    names = f"`-{option.letter}`, `--{option.name}`" if option.letter else f"`--{option.name}`"
+    names = f"`-{option.short}`, `--{option.name}`" if option.short else f"`--{option.name}`"
     ((value, since),) = (
         (cells[2].replace("`", ""), cells[4])
         for cells in (re.split(r" *\| *", line) for line in REPLACING.splitlines())
@@ -193,12 +193,12 @@ def row_of(option: Option) -> tuple[str, str]:
 def test_the_table_of_options_has_each(option: Option) -> None:
     value, since = row_of(option)
     assert re.fullmatch(r"older|2\.\d+", since)
-    if option.value is None:
+    if option.metavar is None:
         assert not value
     elif option.requires_value:
         assert value and not value.startswith("[")
     else:
-        assert value == f"[{option.value}]"
+        assert value == f"[{option.metavar}]"
 
 
 def old_and_new_programs() -> list[str]:

@@ -16,17 +16,14 @@ import support
 from pyunshare import syscalls
 from pyunshare.errors import Failure
 from pyunshare.launch import steps as launch
-from pyunshare.options.parser import parse
+from pyunshare.options.parser import CommandLine
 from pyunshare.options.request import Request
 from pyunshare.options.signals import signal_number, signal_numbers
 
 
 def request_of(*words: str) -> Request:
     """Return what a command line asks for."""
-    request = Request()
-    for option, value in parse(list(words))[0]:
-        request.add(option, value)
-    return request
+    return Request.from_options(CommandLine([*words]))
 
 
 # Launches that call the C library with any Python, and some for which posix.unshare() will do

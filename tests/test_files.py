@@ -74,7 +74,7 @@ def test_write_to_a_file_of_a_directory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     directory = os.open(tmp_path, os.O_PATH)
     try:
-        write_file("file", "text", "cannot open", "cannot write", directory=directory)
+        write_file("file", "text", "cannot open", "cannot write", "dir", directory)
     finally:
         os.close(directory)
     assert (tmp_path / "file").read_text() == "text"

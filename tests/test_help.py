@@ -26,11 +26,11 @@ def entry(option: Option) -> str:
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_every_option_is_there(option: Option) -> None:
-    names = f"-{option.letter}, --{option.name}" if option.letter else f"--{option.name}"
+    names = f"-{option.short}, --{option.name}" if option.short else f"--{option.name}"
     value = ""
-    if option.value is not None:
-        optional = f"[=<{option.value[1:]}>]"
-        value = f" <{option.value}>" if option.requires_value else optional
+    if option.metavar is not None:
+        optional = f"[=<{option.metavar[1:]}>]"
+        value = f" <{option.metavar}>" if option.requires_value else optional
     assert entry(option) == f"{names}{value} {option.help}"
 
 
@@ -76,5 +76,5 @@ def test_usage_line_has_the_name() -> None:
 def test_version() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", __version__)
     assert help.version_text("unshare") == (
-        f"unshare from pyunshare {__version__} (compatible with util-linux 2.43)\n"
+        f"unshare from pyunshare {__version__}, compatible with util-linux 2.43\n"
     )

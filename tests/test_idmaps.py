@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyunshare.errors import Failure
-from pyunshare.options.idmaps import Range, map_lines, parse_range, with_single
+from pyunshare.options.ranges import Range, map_lines, parse_range, with_single
 
 Line = tuple[int, int, int]
 Pair = tuple[int, int]

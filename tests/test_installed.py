@@ -162,13 +162,11 @@ ALWAYS = {
 # CPython has unshare(2) itself since 3.12.
 C_LIBRARY = {"_ctypes"}
 FOR_UNSHARE = set() if hasattr(os, "unshare") else C_LIBRARY
-ACTIONS = {"pyunshare.options.actions"}
-VALUES = ACTIONS | {"errno", "pyunshare.options.values"}
+VALUES = {"errno", "pyunshare.options.values"}
+ACCOUNTS = VALUES | {"pyunshare.options.accounts"}
 HELPERS = {"pyunshare.launch.helpers"}
-RANGES = HELPERS | VALUES | {"pyunshare.options.idmaps"}
-DIRECTORIES = {"pyunshare.launch.directories"}
-CREDENTIALS = {"pyunshare.launch.credentials"}
-KEEPING = C_LIBRARY | ACTIONS | {"pyunshare.capabilities"}
+RANGES = HELPERS | VALUES | {"pyunshare.options.ranges"}
+KEEPING = C_LIBRARY | {"pyunshare.capabilities"}
 
 LOADED = {
     "-i": FOR_UNSHARE,
@@ -183,17 +181,17 @@ LOADED = {
     "-m": C_LIBRARY,
     "-ipf --mount-proc": C_LIBRARY,
     "-f --kill-child": C_LIBRARY,
-    "-f --forward-signals": FOR_UNSHARE | ACTIONS,
-    "-R /": FOR_UNSHARE | ACTIONS | DIRECTORIES,
-    "-w /": FOR_UNSHARE | ACTIONS | DIRECTORIES,
-    "--clear-env": FOR_UNSHARE | ACTIONS,
-    "--propagation slave -m": C_LIBRARY | ACTIONS,
-    "-S 0": FOR_UNSHARE | VALUES | CREDENTIALS,
-    "-T --boottime 1": FOR_UNSHARE | VALUES | {"pyunshare.launch.clocks"},
-    "--kill-child=TERM": C_LIBRARY | (VALUES - ACTIONS) | {"pyunshare.options.signals"},
-    "--map-user 0": FOR_UNSHARE | VALUES,
+    "-f --forward-signals": FOR_UNSHARE,
+    "-R /": FOR_UNSHARE,
+    "-w /": FOR_UNSHARE,
+    "--clear-env": FOR_UNSHARE,
+    "--propagation slave -m": C_LIBRARY,
+    "-S 0": FOR_UNSHARE | VALUES,
+    "-T --boottime 1": FOR_UNSHARE | VALUES,
+    "--kill-child=TERM": C_LIBRARY | VALUES | {"pyunshare.options.signals"},
+    "--map-user 0": FOR_UNSHARE | ACCOUNTS,
     "--map-users 0:0:1": FOR_UNSHARE | RANGES,
-    "--map-user root": FOR_UNSHARE | VALUES | {"pyunshare.options.accounts", "pwd"},
+    "--map-user root": FOR_UNSHARE | ACCOUNTS | {"pwd"},
     "-r --keep-caps": KEEPING,
 }
 

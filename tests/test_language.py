@@ -11,9 +11,9 @@ import pytest
 import support
 from machine import needs
 
-from pyunshare import errors
 from pyunshare import translation as language
 from pyunshare.errors import Failure, in_english
+from pyunshare.messages import Reporter
 
 CATALOGUES = Path("/usr/share/locale")
 
@@ -205,6 +205,6 @@ def test_what_cannot_be_translated_is_in_english(
 
     monkeypatch.setattr(language, "translated", fail)
     monkeypatch.setitem(os.environ, "LC_ALL", "de_DE.UTF-8")
-    monkeypatch.setattr(errors, "_is_english", lambda: False)
-    assert errors.report("unshare", Failure("unshare failed", 1)) == 1
+    monkeypatch.setattr("pyunshare.messages._is_english", lambda: False)
+    assert Reporter("unshare", []).report(Failure("unshare failed", 1)) == 1
     assert capfd.readouterr().err == "unshare: unshare failed: Operation not permitted\n"

@@ -96,9 +96,9 @@ def test_without_source_date_epoch_the_newest_release_dates_the_page(
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_option_has_its_entry_and_more_than_one_sentence(option: Option) -> None:
-    names = f"-{option.letter}, --{option.name}" if option.letter else f"--{option.name}"
-    if option.value is not None:
-        names += f" {option.value}" if option.requires_value else f"[={option.value[1:]}]"
+    names = f"-{option.short}, --{option.name}" if option.short else f"--{option.name}"
+    if option.metavar is not None:
+        names += f" {option.metavar}" if option.requires_value else f"[={option.metavar[1:]}]"
     parts = re.split(r"^\.TP\n(?=\\fB\\-)", section("OPTIONS"), flags=re.MULTILINE)
     entries = [plain(part) for part in parts]
     (entry,) = [entry for entry in entries if entry.startswith(f"{names}\n")]

@@ -8,18 +8,19 @@ import string
 
 import profiles
 import pytest
+import support
 from c_library import ParsedLine, getopt_long
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pyunshare import errors
+from pyunshare.errors import UsageFailure
+from pyunshare.messages import Reporter, run_and_exit
 from pyunshare.options.option import OPTIONS
-from pyunshare.options.parser import parse
 
 NAME = "unshare"
 
 names = st.sampled_from([option.name for option in OPTIONS])
-letters = st.sampled_from([option.letter for option in OPTIONS if option.letter])
+letters = st.sampled_from([option.short for option in OPTIONS if option.short])
 
 
 def argument_text(alphabet: st.SearchStrategy[str] | None = None) -> st.SearchStrategy[str]:
@@ -52,7 +53,7 @@ command_lines = st.lists(
 
 def of_package(words: list[str]) -> ParsedLine:
     """Parse a line as the package does, and print what is wrong with it as it prints it."""
-    found, rest, error = parse(list(words))
+    found, rest, error = support.parse(list(words))
     return ParsedLine(found, rest, f"{NAME}: {error}\n" if error else None)
 
 
@@ -132,7 +133,7 @@ GOOD_LINES = [
 
 @pytest.mark.parametrize(("words", "options", "rest"), GOOD_LINES)
 def test_good_line(words: list[str], options: list[str], rest: list[str]) -> None:
-    found, program, error = parse(words)
+    found, program, error = support.parse(words)
     shown = [name if value is None else f"{name}={value}" for name, value in found]
     assert (shown, program, error) == (options, rest, None)
 
@@ -158,9 +159,9 @@ BAD_LINES = [
 
 @pytest.mark.parametrize(("words", "options", "complaint"), BAD_LINES)
 def test_bad_line(words: list[str], options: list[str], complaint: str) -> None:
-    found, _, error = parse(words)
+    found, _, error = support.parse(words)
     assert [name for name, _ in found] == options
-    assert error is not None
+    assert isinstance(error, UsageFailure)
     assert (str(error), error.see_help, error.status) == (complaint, True, 1)
 
 
@@ -168,13 +169,13 @@ def test_printed_complaint(capfd: pytest.CaptureFixture[str]) -> None:
     """The line of getopt_long(3), and then ours about --help."""
 
     def fail() -> int:
-        _, _, error = parse(["-x"])
+        _, _, error = support.parse(["-x"])
         assert error is not None
         raise error
 
     process = posix.fork()
     if process == 0:
-        errors.finish(NAME, fail)
+        run_and_exit(Reporter(NAME, []), fail)
     assert os.WEXITSTATUS(os.waitpid(process, 0)[1]) == 1
     assert capfd.readouterr().err == (
         "unshare: invalid option -- 'x'\nTry 'unshare --help' for more information.\n"

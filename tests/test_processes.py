@@ -1,97 +1,138 @@
-"""The gate, and the worker at it, where the other side has died: hardly ever met in a launch."""
+"""The lock, and the child that waits at it, where the other side has died: rare in a launch."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from typing import Callable
 
 import pytest
 
-from pyunshare.errors import Failure
-from pyunshare.launch.processes import Gate, Worker
+from pyunshare import syscalls
+from pyunshare.errors import ParentGone
+from pyunshare.launch.processes import Child, SyncLock
 from pyunshare.syscalls import load_c_library
 
 
 @pytest.fixture(autouse=True)
 def signal_mask() -> Iterator[None]:
-    """Take back what workers do to the signals of this process."""
+    """Take back what children do to the signals of this process."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     yield
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    """A gate that nobody else has a copy of."""
-    gate = Gate()
-    yield gate
-    for descriptor in (gate._read_end, gate._write_end):
-        with contextlib.suppress(OSError):  # shut by the test
-            os.close(descriptor)
+@pytest.fixture(params=["memfd", "proc"])
+def lock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[SyncLock]:
+    """A lock of this process's, in a file of each kind."""
+    if request.param == "proc":
+        monkeypatch.delattr("posix.memfd_create", raising=False)
+    lock = SyncLock()
+    assert ("memfd" in os.readlink(f"/proc/self/fd/{lock._fd}")) == (request.param == "memfd")
+    yield lock
+    lock.close()
 
 
-@pytest.fixture
-def worker(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> Worker:
-    """A worker as its own process sees it: all that it needs for that is a fork that says 0."""
-    monkeypatch.setattr("posix.fork", lambda: 0)
-    return Worker(gate, forward_signals=False)
+def said_by_child(action: Callable[[], bool]) -> bool:
+    """Return what an action in a child process returns."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(10 + action())
+        finally:
+            os._exit(1)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert status in (10, 11)
+    return status == 11
 
 
-def test_an_opened_gate_lets_one_pass(gate: Gate) -> None:
-    gate.open()
-    assert gate.wait()
+def test_a_released_lock_lets_children_pass(lock: SyncLock) -> None:
+    lock.release()
+    assert said_by_child(lock.wait)
+    assert said_by_child(lock.wait)
 
 
-def test_an_opened_gate_lets_pass_even_after_its_owner_is_gone(gate: Gate) -> None:
-    gate.open()
-    gate.shut()
-    assert gate.wait()
-    assert not gate.wait()
+def test_a_child_waits_until_the_lock_is_released(lock: SyncLock) -> None:
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(writing, b"waits")
+        os._exit(not lock.wait())
+    assert os.read(reading, 5) == b"waits"
+    assert os.waitpid(pid, os.WNOHANG) == (0, 0)
+    lock.release()
+    assert os.waitpid(pid, 0) == (pid, 0)
+    os.close(reading)
+    os.close(writing)
 
 
-def test_a_gate_is_deserted_when_the_last_write_end_is_closed(gate: Gate) -> None:
-    assert not gate.is_deserted()
-    gate.shut()
-    assert gate.is_deserted()
+def as_child(lock: SyncLock, monkeypatch: pytest.MonkeyPatch) -> Child:
+    """Return a child as it sees itself: all that it needs for that is a fork that says 0."""
+    with monkeypatch.context() as patch:
+        patch.setattr("posix.fork", lambda: 0)
+        return Child(lock, forward_signals=False)
 
 
-def test_a_deserted_gate_is_not_waited_at(gate: Gate) -> None:
-    gate.shut()
-    assert not gate.wait()
-
-
-def test_the_worker_has_the_callers_signal_mask(worker: Worker) -> None:
-    assert worker.is_this_process
+def test_the_child_has_the_callers_signal_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    child = as_child(SyncLock(), monkeypatch)
     during = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     assert during >= {signal.SIGINT, signal.SIGTERM}
-    worker.begin(wait_for_parent=False)
+    child.start(held=False)
     after = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     assert not after & {signal.SIGINT, signal.SIGTERM}
+    child._lock.close()  # type: ignore[union-attr]
 
 
-def test_a_worker_whose_parent_died_before_the_files_were_bound(worker: Worker) -> None:
-    with pytest.raises(Failure) as caught:
-        worker.begin(wait_for_parent=True)
-    assert caught.value.is_told
+def is_parent_gone(step: Callable[[], None]) -> bool:
+    try:
+        step()
+    except ParentGone as failure:
+        return failure.status == 1
+    return False
 
 
-def test_a_worker_whose_parent_died_before_the_death_signal_was_armed(worker: Worker) -> None:
+@pytest.mark.parametrize("close", [False, True])
+def test_a_child_notices_that_its_parent_is_gone(
+    close: bool, lock: SyncLock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing the file is what a parent's death does as well."""
     load_c_library()
-    worker.begin(wait_for_parent=False)
-    with pytest.raises(Failure) as caught:
-        worker.arm_death_signal(signal.SIGCONT)
-    assert caught.value.status == 1
-    assert caught.value.is_told
+    child = as_child(lock, monkeypatch)
+    lock.release()
+    if close:
+        duplicate = os.dup(lock._fd)
+        lock.close()
+        lock._fd = duplicate
+    assert said_by_child(lambda: is_parent_gone(lambda: child.start(held=True))) == close
+    arm = lambda: child.arm_death_signal(signal.SIGCONT)  # noqa: E731
+    assert said_by_child(lambda: is_parent_gone(arm)) == close
 
 
-def test_a_worker_whose_parent_lives(worker: Worker, gate: Gate) -> None:
-    load_c_library()
-    parents_copy = os.dup(gate._write_end)
-    worker.begin(wait_for_parent=False)
-    worker.arm_death_signal(signal.SIGCONT)
-    os.close(parents_copy)
-    with pytest.raises(Failure) as caught:
-        worker.arm_death_signal(signal.SIGCONT)
-    assert caught.value.is_told
+def test_a_killed_parent_is_gone(lock: SyncLock) -> None:
+    """However it dies: its child waits for it, and for nobody else."""
+    reading, writing = os.pipe()
+    middle = os.fork()
+    if middle == 0:
+        own = SyncLock()
+        if os.fork() == 0:
+            os.write(writing, b"waits")
+            os.write(writing, b"passed" if own.wait() else b"gone")
+            os._exit(0)
+        signal.pause()
+    assert os.read(reading, 5) == b"waits"
+    os.kill(middle, signal.SIGKILL)
+    os.waitpid(middle, 0)
+    assert os.read(reading, 6) == b"gone"
+    os.close(reading)
+    os.close(writing)
+
+
+def test_no_file_to_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("pyunshare.launch.processes.open_file_of_our_own", refuse)
+    with pytest.raises(Exception, match="cannot make a lock: Too many open files"):
+        SyncLock()
+    assert syscalls.open_file_of_our_own is not refuse

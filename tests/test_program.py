@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pyunshare.errors import Failure
 from pyunshare.launch import login_shell as login_shells
 from pyunshare.launch.login_shell import start_login_shell
-from pyunshare.launch.program import DEFAULT_PATH, chosen_variables, start_program, value_of
+from pyunshare.launch.program import DEFAULT_PATH, filter_env, getenv, start_program
 
 NOBODY = 65534  # root may read and search everything, so that nothing would be refused to it
 FAULT_OF_THE_TEST = 125  # a status that no program of these tests ends with
@@ -230,7 +230,7 @@ def test_default_path() -> None:
 
 def test_the_chosen_path_is_searched(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{places}/script")
-    path = chosen_variables(os.environb, ["PATH"])
+    path = filter_env(os.environb, ["PATH"])
     chosen = outcome(lambda: errno_of(start_program, ["tool"], path))
     assert chosen == (None, 0, f"{places}/script/tool|".encode())
     default = outcome(lambda: errno_of(start_program, ["tool"], {}))
@@ -286,12 +286,12 @@ def passwd(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The text of /etc/passwd, which is missing until there is one. The user is number 1000."""
     texts: dict[str, str] = {}
 
-    def read_file(path: str) -> str:
+    def read_lines(path: str, flags: int) -> list[bytes]:
         if path not in texts:
             raise OSError(ENOENT, path)
-        return texts[path]
+        return os.fsencode(texts[path]).split(b"\n")
 
-    monkeypatch.setattr(login_shells, "read_file", read_file)
+    monkeypatch.setattr(login_shells, "read_lines", read_lines)
     monkeypatch.setattr("posix.getuid", lambda: 1000)
     monkeypatch.delenv("SHELL", raising=False)
     monkeypatch.setenv("HOME", "/no/profile/to/read")
@@ -355,7 +355,8 @@ def test_passwd_file(lines: list[str]) -> None:
     text = "".join(f"{line}\n" for line in lines)
     for read in (text, text.rstrip("\n")):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(login_shells, "read_file", lambda _, read=read: read)
+            lines_read = os.fsencode(read).split(b"\n")
+            patch.setattr(login_shells, "read_lines", lambda *_, found=lines_read: found)
             assert login_shells._shell_of_user(1000) == shell_of_user(1000, text)
 
 
@@ -413,19 +414,19 @@ def test_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("\udcff", "\udcfe")
     monkeypatch.setenv("EMPTY", "")
     monkeypatch.delenv("UNSET", raising=False)
-    chosen = chosen_variables(os.environb, ["UNSET", "\udcff", "EMPTY"])
+    chosen = filter_env(os.environb, ["UNSET", "\udcff", "EMPTY"])
     for variables in (None, chosen):
-        assert value_of("\udcff", variables) == "\udcfe"
-        assert value_of("EMPTY", variables) == ""
-        assert value_of("UNSET", variables) is None
-    assert value_of("EMPTY", {}) is None
+        assert getenv("\udcff", variables) == "\udcfe"
+        assert getenv("EMPTY", variables) == ""
+        assert getenv("UNSET", variables) is None
+    assert getenv("EMPTY", {}) is None
 
 
-def test_chosen_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_filter_env(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("A", "1"), ("B", ""), ("AB", "x"), ("\udcff", "\udcfe")):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("UNSET", raising=False)
-    chosen = chosen_variables(os.environb, ["B", "A", "UNSET", "A", "", "A=1", "\udcff"])
+    chosen = filter_env(os.environb, ["B", "A", "UNSET", "A", "", "A=1", "\udcff"])
     words = ["/bin/cat", "/proc/self/environ"]
     found = outcome(lambda: errno_of(start_program, words, chosen))
     # The last one named comes first: the order that util-linux gives to such a list.
@@ -436,7 +437,7 @@ def test_chosen_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 SHOW_ENVIRONMENT = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from pyunshare.launch.locale_coercion import undo_locale_coercion
+from pyunshare.launch.startup import undo_locale_coercion
 from pyunshare.launch.program import execute_file
 if sys.argv[2] == "undo":
     undo_locale_coercion()

@@ -10,8 +10,8 @@ from errno import ERANGE
 import pytest
 
 from pyunshare.errors import Failure
-from pyunshare.options.idmaps import joined_ranges
-from pyunshare.options.parser import parse
+from pyunshare.options.parser import CommandLine
+from pyunshare.options.ranges import joined_ranges
 from pyunshare.options.request import BINFMT_MISC, Request
 from pyunshare.syscalls import (
     CLOCK_BOOTTIME,
@@ -45,14 +45,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def asked(line: str) -> Request:
     """Return what a command line asks for. Raises Failure at the first thing wrong with it."""
-    options, _, grammar_error = parse(shlex.split(line))
-    request = Request()
-    for option, value in options:
-        request.add(option, value)
-    if grammar_error:
-        raise grammar_error
-    request.check()
-    return request
+    return Request.from_options(CommandLine(shlex.split(line)))
 
 
 def complaint(line: str) -> str:
@@ -161,11 +154,11 @@ def test_fork(line: str, kill_child: int | None, forward_signals: bool) -> None:
 def test_last_word_wins() -> None:
     request = asked("-S 1 -G 2 -R /a -w /b -S 3 -G 4 -R /c -w ''")
     assert (request.uid, request.gid) == (3, 4)
-    assert (request.root, request.working_directory) == ("/c", "")
+    assert (request.root, request.wd) == ("/c", "")
 
 
 def test_keep_caps() -> None:
-    assert asked("--keep-caps").keep_capabilities
+    assert asked("--keep-caps").keep_caps
 
 
 @pytest.mark.parametrize(
@@ -179,7 +172,7 @@ def test_keep_caps() -> None:
 )
 def test_environment(line: str, cleared: bool, kept: list[str]) -> None:
     request = asked(line)
-    assert (request.clear_environment, request.kept_variables) == (cleared, kept)
+    assert (request.clear_env, request.kept_variables) == (cleared, kept)
 
 
 # ---- file systems -------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pyunshare.errors import Failure
+from pyunshare.options.accounts import user_or_group_id
 from pyunshare.options.signals import signal_number
 from pyunshare.options.values import (
     NO_ID,
@@ -26,7 +27,6 @@ from pyunshare.options.values import (
     owner,
     signed,
     unsigned,
-    user_or_group_id,
 )
 
 OUT_OF_RANGE = os.strerror(ERANGE)

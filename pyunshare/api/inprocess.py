@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import socket
-import threading
-from collections.abc import Iterator
 from typing import Any
 
-from ..errors import Failure, divert_reports
+from ..errors import ReportedFailure
 from ..launch.steps import enter
 from ..syscalls import CLONE_NEWUSER
-from .exceptions import launch_error, launch_errors, reported_error
+from .exceptions import LaunchError, error_of, launch_error, launch_errors, reported_error
 from .kwargs import KEYWORDS, given_options, request_for
-from .status import LONGEST_RECORD, Reporter, helper_failed
+from .status import LONGEST_RECORD, Reporter
 
 # What is about a program
 NOT_FOR_A_CALLER = frozenset(
     {"fork", "kill_child", "forward_signals", "clear_env", "whitelist_env"}
 )
-
-_one_at_a_time = threading.Lock()
 
 
 def unshare(**keywords: Any) -> None:
@@ -43,27 +38,20 @@ def unshare(**keywords: Any) -> None:
             raise launch_error(
                 f"unshare failed: no new user namespace for a process with {threads} threads",
                 errno.EINVAL,
+                "unshare",
             )
-    with _one_at_a_time, launch_errors(), _helpers_heard():
-        enter(request, "pyunshare")
-
-
-@contextlib.contextmanager
-def _helpers_heard() -> Iterator[None]:
-    """Raise what a helper process has to say, instead of having it printed."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with ours, theirs:
-        divert_reports(Reporter(theirs.fileno()).report)
+    with ours, theirs, launch_errors():
         try:
-            yield
-        except Failure as failure:
-            if not failure.is_told:
-                raise
-            ours.setblocking(False)
-            try:
-                record = ours.recv(LONGEST_RECORD)
-            except BlockingIOError:
-                raise launch_error(helper_failed(failure)) from None
-            raise reported_error(record) from None
-        finally:
-            divert_reports(None)
+            enter(request, Reporter(theirs.fileno()))
+        except ReportedFailure as failure:
+            raise _reported_error(ours, failure) from None
+
+
+def _reported_error(reports: socket.socket, failure: ReportedFailure) -> LaunchError:
+    """Return what a helper process has reported, or that it has failed."""
+    reports.setblocking(False)
+    try:
+        return reported_error(reports.recv(LONGEST_RECORD))
+    except BlockingIOError:
+        return error_of(failure)

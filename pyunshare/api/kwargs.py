@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from signal import SIGRTMAX, SIGRTMIN
 from typing import Any, Callable, Optional
 
-from ..errors import Failure
+from ..errors import Failure, UsageFailure
 from ..options.option import OPTIONS, Option
 from ..options.request import Request
 from ..options.signals import signal_numbers
-from .exceptions import UsageError
+from .exceptions import UsageError, error_of
 
 # An option of a command line, by name, and its value
 Given = tuple[str, Optional[str]]
@@ -43,22 +43,21 @@ def given_options(keywords: Mapping[str, Any]) -> list[Given]:
                 raise TypeError(f"{keyword} needs a value")
             given.append((option.name, None))
             continue
-        if option.value is None:
+        if option.metavar is None:
             raise TypeError(f"{keyword} is True or False, not {_kind(value)}")
         given += [(option.name, text) for text in _texts(keyword, option, value)]
     return given
 
 
 def request_for(given: Iterable[Given]) -> Request:
-    """Return what the options ask for. Raises UsageError as the command line would."""
-    request = Request()
+    """Return what the options ask for. Raises UsageError or LaunchError."""
     try:
-        for name, value in given:
-            request.add(name, value)
-        request.check()
+        request = Request.from_options(given)
         request.check_setgroups()
-    except Failure as failure:
+    except UsageFailure as failure:
         raise UsageError(str(failure)) from None
+    except Failure as failure:
+        raise error_of(failure) from None
     return request
 
 

@@ -21,14 +21,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ..launch.program import SHELL, chosen_variables, start_program
+from ..errors import Failure
+from ..launch.program import SHELL, filter_env, start_program
 from ..launch.steps import enter
 from ..options.request import Request
 from ..syscalls import CLONE_FS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, load_c_library
 from ..syscalls import unshare as unshare_thread
 from .exceptions import launch_error, launch_errors, reported_error
 from .kwargs import KEYWORDS, as_words, given_options, request_for
-from .spawn import NamespaceLost, NotStarted, Started, Starter, as_bytes, start_child
+from .spawn import NamespaceLost, NotStarted, Starter, as_bytes, start_child
 from .status import FORKED, LONGEST_RECORD, STARTED
 from .threads import NoThreadError, call_in_thread
 
@@ -55,6 +56,17 @@ except OSError:
 from pyunshare.api.intermediate import main
 main()
 """
+
+
+class _Silent:
+    """Reports nothing: a launch by a thread has no other process that could fail."""
+
+    def report(self, failure: Failure) -> int:
+        """Say nothing of a failure, which is raised here."""
+        return failure.status
+
+    def stop_loading(self) -> None:
+        """Nothing is loaded to report."""
 
 
 class Popen(subprocess.Popen):  # type: ignore[type-arg]
@@ -107,24 +119,22 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
         """
         directory = keywords.pop("cwd", None)
         env = keywords.pop("env", None)
-        if request.clear_environment:
-            env = chosen_variables(as_bytes(env), request.kept_variables)
+        if request.clear_env:
+            env = filter_env(as_bytes(env), request.kept_variables)
         request.fork = False  # it will be a child in any case
         load_c_library()
 
         failed: dict[str, OSError] = {}
 
         def start() -> None:
-            if directory is not None or request.working_directory is not None:
+            if directory is not None or request.wd is not None:
                 unshare_thread(CLONE_FS)  # a working directory of our own
             if directory is not None:
                 os.chdir(directory)
-            enter(request, "pyunshare")
+            enter(request, _Silent())
             try:
                 variables = None if env is None else as_bytes(env)
                 start_program(words, variables, name, Starter(self, request, keywords, failed))
-            except Started:
-                pass
             except NotStarted as failure:
                 raise failure.reason from None
 
@@ -197,7 +207,9 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
                 start()
         except OSError as error:
             if error.filename == sys.executable:
-                raise launch_error(f"failed to execute {name}", error.errno) from None
+                raise launch_error(
+                    f"failed to execute {name}", error.errno, "execve", name
+                ) from None
             raise
 
     def _give_up(self, launch: socket.socket) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from ..options.request import Request
 from ..syscalls import CLONE_NEWPID
@@ -31,10 +31,6 @@ def start_child(process: Popen, words: list[Any], keywords: Mapping[str, Any]) -
     if directory is None and os.access(".", os.X_OK):
         directory = "."  # what posix_spawn(3) cannot do, and changes nothing
     subprocess.Popen.__init__(process, words, **{**keywords, "cwd": directory})
-
-
-class Started(BaseException):
-    """The program has been started: where execve(2) does not return, this is raised."""
 
 
 class NotStarted(BaseException):
@@ -71,8 +67,8 @@ class Starter:
 
     def __call__(
         self, path: str, words: list[str], variables: Mapping[bytes, bytes] | None
-    ) -> NoReturn:
-        """Start the program in a file, and raise Started. Raises OSError as execve(2) fails."""
+    ) -> None:
+        """Start the program in a file. Raises OSError as execve(2) fails."""
         if path in self._failed:
             raise self._failed[path]
         os.stat(path)  # most directories of PATH do not have it, which is told sooner so
@@ -92,4 +88,3 @@ class Starter:
                 raise NotStarted(error) from None
             self._failed[path] = error
             raise
-        raise Started

@@ -5,14 +5,28 @@ from __future__ import annotations
 import posix
 import sys
 
+from ..errors import Failure
 from ..options.option import BY_NAME
-from ..options.parser import parse
+from ..options.parser import CommandLine
 from ..syscalls import fsdecode
 from .system import Machine, found_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..options.request import Request
+
+
+def split(argv: list[str]) -> tuple[list[tuple[str, str | None]], list[str], bool]:
+    """Return the options of a command line, its program, and whether its grammar is good."""
+    line = CommandLine(argv)
+    options = []
+    try:
+        for option in line:
+            options.append(option)
+    except Failure:
+        return options, line.program, False
+    return options, line.program, True
+
 
 _NEEDS_NO_QUOTES = frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_"
@@ -127,14 +141,14 @@ def without_options(words: list[str], names: tuple[str, ...]) -> list[str]:
     kept: list[str] = []
     rest = words
     while rest and names:
-        length = 2 if parse(rest[:1])[2] else 1  # alone, it would lack its value
+        length = 1 if split(rest[:1])[2] else 2  # alone, it would lack its value
         first, rest = rest[:length], rest[length:]
-        options = parse(first)[0]
+        options = split(first)[0]
         others = [name for name, _ in options if name not in names]
         if len(others) == len(options):
             kept += first
         elif others and not first[0].startswith("--"):
-            kept.append("-" + "".join(BY_NAME[name].letter for name in others))
+            kept.append("-" + "".join(BY_NAME[name].short for name in others))
             last, value = options[-1]
             if value is not None and last in others:
                 kept.append(value)

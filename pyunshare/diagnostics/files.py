@@ -5,15 +5,14 @@ from __future__ import annotations
 import posix
 
 from ..files import FILE_TYPE, REGULAR_FILE
-from ..launch.program import SHELL
 from ..options.option import BY_NAME
-from ..options.parser import parse
 from ..syscalls import CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, fsdecode
-from .advice import Advice, Case, quoted, search_path
+from .advice import Advice, Case, quoted, search_path, split
 from .namespaces import is_older
 from .probes import CAP_SYS_ADMIN, has_capability, is_there
 from .system import Mount
 
+SHELL = "/bin/sh"
 DIRECTORY = 0o040000  # <sys/stat.h>, see inode(7)
 EXECUTE_BITS = 0o111
 HEAD_SIZE = 1 << 12  # of a program: enough for its first line, or for what an ELF file begins with
@@ -281,8 +280,8 @@ def value_taken_for_program(case: Case) -> Advice | None:
     if not case.program or not options or not options[-1].startswith("--"):
         return None
     file, *program = case.program
-    found, _, _ = parse(options[-1:])
-    takes_file = found and BY_NAME[found[0][0]].value == "=file" and found[0][1] is None
+    found, _, _ = split(options[-1:])
+    takes_file = found and BY_NAME[found[0][0]].metavar == "=file" and found[0][1] is None
     if not takes_file or "/" not in file or _head(file):
         return None
     option = options[-1]

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from errno import EACCES, EINVAL, ENOENT, ENOSPC, EPERM
 
-from ..errors import Failure
+from ..errors import Failure, ReportedFailure
 from ..syscalls import CLONE_NEWPID
 from . import files, maps, namespaces
-from .advice import OR, Advice, Case
+from .advice import OR, Advice, Case, split
 from .system import Machine
 
 TYPE_CHECKING = False
@@ -99,11 +99,9 @@ SHELLS = ("sh", "ash", "bash", "busybox", "dash", "fish", "ksh", "mksh", "tcsh",
 class Hints:
     """The hints for one launch, whose failures are yet to come."""
 
-    def __init__(
-        self, name: str, words: list[str], request: Request, program: list[str], root: str = ""
-    ) -> None:
+    def __init__(self, name: str, argv: list[str], request: Request, root: str = "") -> None:
         self._machine = Machine(root)
-        self._case = Case(name, words, request, program, self._machine)
+        self._case = Case(name, argv, request, split(argv)[1], self._machine)
         self._before_start = ""
 
     def prepare(self) -> None:
@@ -120,7 +118,7 @@ class Hints:
         """
         if failure is None:
             return self._before_start
-        if failure.is_told and failure.status in NOT_EXECUTED:
+        if isinstance(failure, ReportedFailure) and failure.status in NOT_EXECUTED:
             return ""
         return self._lines(find(self._case.about(failure.message, failure.errno)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posix
 
-from ..options.idmaps import joined_ranges
+from ..options.ranges import joined_ranges
 from ..syscalls import CLONE_NEWUSER
 from .advice import Advice, Case, search_path
 from .probes import CAP_SETFCAP, CAP_SETGID, CAP_SETUID, has_capability
@@ -12,8 +12,8 @@ from .system import HIGHEST_ID_COUNT, USUAL_DIRECTORIES, Block, found_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..options.idmaps import Range
-    from ..options.request import IdMap
+    from ..options.idmaps import IdMap
+    from ..options.ranges import Range
 
 FIRST_SUBORDINATE = 100000  # what usermod(8) begins with, and how many it gives
 SUBORDINATE_COUNT = 65536

@@ -21,9 +21,9 @@ from .. import capabilities, translation  # noqa: F401
 from ..command import main
 from ..diagnostics import advice, hints, probes  # noqa: F401
 from ..diagnostics.system import NAMESPACES, Machine, Namespace
-from ..errors import STANDARD_ERROR
-from ..launch import binfmt, credentials, helpers, locale_coercion, processes  # noqa: F401
-from ..options import accounts, actions, idmaps, values  # noqa: F401
+from ..launch import binfmt, helpers, startup  # noqa: F401
+from ..messages import STANDARD_ERROR
+from ..options import accounts, values  # noqa: F401
 from ..options.option import BY_NAME
 from ..syscalls import load_c_library
 from .report import NAME, Finding, Outcome, Report, Trial
@@ -129,7 +129,7 @@ def _namespace_trial(namespace: Namespace, machine: Machine) -> Trial:
     option = BY_NAME[namespace.option]
     words = [f"--{option.name}"]
     is_known = machine.has_namespace(namespace) is not False
-    return Trial(f"-{option.letter} --{option.name}", words, ["-r", *words], is_known)
+    return Trial(f"-{option.short} --{option.name}", words, ["-r", *words], is_known)
 
 
 def _option_trials(machine: Machine, user: pwd.struct_passwd) -> list[Trial]:

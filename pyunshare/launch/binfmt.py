@@ -2,10 +2,10 @@
 
 import posix
 
-from ..errors import attempt
+from ..errors import checked
 from ..files import write_file
 from ..options.request import BINFMT_MISC
-from .steps import mount_kernel_files
+from .mounts import mount_kernel_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def _is_registered_early(request: "Request") -> bool:
-    """Tell whether the F flag wants the interpreter opened in the old root."""
+    """Return whether the F flag wants the interpreter opened in the old root."""
     _, colon, flags = (request.binary_format or "").rpartition(":")
     return request.root is not None and bool(colon) and "F" in flags
 
@@ -37,8 +37,8 @@ def _register(directory: str, request: "Request") -> None:
     if request.binary_format is None:
         return
     flags = posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC
-    mounted = attempt(("cannot open %s", directory), posix.open, directory, flags)
-    cannot_open = "cannot open %s/register", directory
-    cannot_write = "write failed %s/register", directory
-    write_file("register", request.binary_format, cannot_open, cannot_write, directory=mounted)
+    wording = "cannot open %s", directory
+    mounted = checked("open", wording, posix.open, directory, flags, path=directory)
+    wordings = ("cannot open %s/register", directory), ("write failed %s/register", directory)
+    write_file("register", request.binary_format, *wordings, directory, mounted)
     posix.close(mounted)

@@ -2,48 +2,56 @@
 
 import posix
 
-from ..files import read_file
-from .program import SHELL, execute_file, execution_error, value_of
+from ..files import read_lines
+from ..syscalls import fsdecode
+from .program import SHELL, execute_file, execution_error, getenv
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from .program import Environment
 
-    from .program import Variables
-
-_SPACE = " \t\n\v\f\r"  # that of the C locale
+_SPACE = b" \t\n\v\f\r"  # that of the C locale
 
 
-def start_login_shell(variables: "Variables | None" = None) -> "NoReturn":
+def start_login_shell(env: "Environment | None" = None) -> None:
     """Become the user's shell, as a login shell. Raises Failure, as start_program() does."""
-    shell = value_of("SHELL", variables) or _shell_of_user(posix.getuid()) or SHELL
+    shell = getenv("SHELL", env) or _shell_of_user(posix.getuid()) or SHELL
     try:
-        execute_file(shell, ["-" + shell.rpartition("/")[2]], variables)
+        execute_file(shell, ["-" + shell.rpartition("/")[2]], env)
     except OSError as error:
         raise execution_error(shell, error) from None
-    raise AssertionError("execve(2) returned")
 
 
-def _shell_of_user(user: int) -> "str | None":
+def _shell_of_user(uid: int) -> "str | None":
     """Return the login shell of a user, from the passwd(5) file that is there by now.
 
     It is read as text: the C library would ask the modules of nsswitch.conf(5), code that a
     new root is not to be trusted with.
     """
+    digits = b"%d" % uid
     try:
-        lines = read_file("/etc/passwd").split("\n")
+        lines = read_lines("/etc/passwd", posix.O_NONBLOCK)
     except OSError:
         return None
     for line in lines:
-        fields = [*line.lstrip(_SPACE).split(":", 6), "", "", "", "", "", ""]
-        is_comment_or_compat = fields[0].startswith(("#", "+", "-"))  # see nsswitch.conf(5)
-        is_entry = _plain_digits(fields[2]) == str(user) and _plain_digits(fields[3])
-        if is_entry and not is_comment_or_compat:
-            return fields[6]
+        if digits not in line:  # most lines of a long file
+            continue
+        fields = [*line.lstrip(_SPACE).split(b":", 6), b"", b"", b"", b"", b"", b""]
+        is_comment_or_compat = fields[0].startswith((b"#", b"+", b"-"))  # see nsswitch.conf(5)
+        if _id(fields[2]) == uid and _id(fields[3]) is not None and not is_comment_or_compat:
+            return fsdecode(fields[6])
     return None
 
 
-def _plain_digits(text: str) -> str:
-    """Return a number of passwd(5) as it is usually written, or nothing if it is none."""
-    digits = text.lstrip(_SPACE)
-    return (digits.lstrip("0") or "0") if digits.isascii() and digits.isdigit() else ""
+def _id(field: bytes) -> "int | None":
+    """Return the id that a field of passwd(5) says, or None if it is none.
+
+    As in the C library, a sign is allowed, and what does not fit is nobody's id.
+    """
+    text = field.lstrip(_SPACE)
+    is_negative = text[:1] == b"-"
+    digits = text[1:] if text[:1] in (b"-", b"+") else text
+    if not digits.isdigit():
+        return None
+    number = int(digits.lstrip(b"0")[:11] or b"0")
+    return -1 if number >> 32 or (is_negative and number) else number

@@ -1,101 +1,111 @@
-"""The worker and its parent: how processes wait for each other, and how the parent ends."""
+"""The child that becomes the program, and its parent: who waits for whom, and how it ends."""
 
 import _signal
 import posix
 from _signal import SIGCHLD, SIGINT, SIGTERM
+from posix import F_LOCK, F_TEST, F_ULOCK
 
-from ..errors import Failure, attempt
-from ..syscalls import set_parent_death_signal
+from ..errors import Failure, ParentGone, checked
+from ..syscalls import open_file_of_our_own, set_parent_death_signal
 
-# Options that make waitid(2) tell, without waiting, whether a child has ended
-ENDED_BUT_NOT_WAITED_FOR = posix.WEXITED | posix.WNOHANG | posix.WNOWAIT
+# The bytes of a SyncLock, as lockf(3) counts them from where the file's offset is
+GATE = -1
+PARENT = 1
 
 
-class Gate:
-    """A pipe at which a process waits until another one, which may die instead, lets it pass.
+class SyncLock:
+    """What a child waits at until its parent, which may die instead, lets it pass.
 
-    That death shows in the last write end being closed, so a process that is not to open the
-    gate has to shut its copy. Both ends are closed when a program is executed.
+    It is a file of which the parent holds two bytes locked: fcntl_locking(2). The kernel unlocks
+    both when the parent dies, and no child inherits them. A pipe would do as well, but takes two
+    file descriptors, and there may be room for one only.
     """
 
     def __init__(self) -> None:
-        self._read_end, self._write_end = attempt("pipe failed", posix.pipe)
+        self._fd = checked("open", "cannot make a lock", open_file_of_our_own)
+        checked("lockf", "cannot make a lock", self._lock_both)
 
-    def open(self) -> None:
-        """Let the waiting process pass."""
-        # The read end, which nobody closes, spares the writer a SIGPIPE if the other is dead.
-        posix.write(self._write_end, b"\n")
+    def _lock_both(self) -> None:
+        posix.lseek(self._fd, 1, 0)  # between the bytes
+        posix.lockf(self._fd, F_LOCK, PARENT)
+        posix.lockf(self._fd, F_LOCK, GATE)
 
-    def shut(self) -> None:
-        """Give up the power to open the gate."""
-        posix.close(self._write_end)
+    def release(self) -> None:
+        """In the parent: let the child pass."""
+        posix.lockf(self._fd, F_ULOCK, GATE)
 
     def wait(self) -> bool:
-        """Wait until the gate is opened; return False if nobody is left who could."""
-        return bool(posix.read(self._read_end, 1))
+        """In a child: wait for release(); return False if nobody is left who could."""
+        posix.lockf(self._fd, F_LOCK, GATE)
+        return self.parent_exists()
 
-    def is_deserted(self) -> bool:
-        """Tell, without waiting, whether nobody is left who could open the gate.
-
-        This is for a gate that is not opened, or that has been passed.
-        """
-        posix.set_blocking(self._read_end, False)
+    def parent_exists(self) -> bool:
+        """In a child: return whether the parent still has the lock."""
         try:
-            return not posix.read(self._read_end, 1)
-        except BlockingIOError:
-            return False
+            posix.lockf(self._fd, F_TEST, PARENT)
+        except OSError:
+            return True
+        return False
+
+    def close(self) -> None:
+        """Close the file: in the parent, this ends a child that waits."""
+        posix.close(self._fd)
 
 
-class Worker:
-    """The process that becomes the program: after --fork a child, and its parent stays.
+class Child:
+    """The process that becomes the program after --fork.
 
-    The object exists in both processes, and :attr:`is_this_process` tells them apart. The
-    parent lives through SIGINT and SIGTERM, or passes them on, from before the child exists.
+    The object exists on both sides of fork(2), and in the child its ``pid`` is 0. The parent lives
+    through SIGINT and SIGTERM, or passes them on, from before the child exists.
     """
 
-    def __init__(self, gate: "Gate | None", forward_signals: bool) -> None:
-        self._gate = gate
+    def __init__(self, lock: "SyncLock | None", forward_signals: bool) -> None:
+        self._lock = lock
         self._forward_signals = forward_signals
         # To forward signals, SIGCHLD is waited for together with them.
         blocked = [SIGINT, SIGTERM, SIGCHLD] if forward_signals else [SIGINT, SIGTERM]
-        self._signal_mask = attempt(
-            "sigprocmask block failed", _signal.pthread_sigmask, _signal.SIG_BLOCK, blocked
+        self._signal_mask = checked(
+            "sigprocmask",
+            "sigprocmask block failed",
+            _signal.pthread_sigmask,
+            _signal.SIG_BLOCK,
+            blocked,
         )
-        self.process = attempt("fork failed", posix.fork)
-        self.is_this_process = self.process == 0
+        self.pid = checked("fork", "fork failed", posix.fork)
 
-    def begin(self, wait_for_parent: bool) -> None:
-        """In the child: take up what the caller gave. Raises Failure without a parent."""
+    def start(self, held: bool) -> None:
+        """In the child: take back the caller's signal mask, and wait to be released if ``held``.
+
+        Raises ParentGone if nobody is left to do that.
+        """
         _signal.pthread_sigmask(_signal.SIG_SETMASK, self._signal_mask)
-        if self._gate:
-            self._gate.shut()
-            if wait_for_parent and not self._gate.wait():
-                raise Failure("the parent is gone", is_told=True)
+        if held and self._lock and not self._lock.wait():
+            raise ParentGone("the parent is gone")
 
     def arm_death_signal(self, signal: "int | None") -> None:
         """In the child: have the kernel send it a signal, if one is given, when its parent dies.
 
-        Raises Failure if the parent is dead already, for the signal would not come.
+        Raises ParentGone if the parent is dead already, for then the signal would not come.
         """
         if signal is not None:
-            attempt("prctl failed", set_parent_death_signal, signal)
-            if self._gate and self._gate.is_deserted():
-                raise Failure("the parent is gone", is_told=True)
+            checked("prctl", "prctl failed", set_parent_death_signal, signal)
+            if self._lock and not self._lock.parent_exists():
+                raise ParentGone("the parent is gone")
 
-    def dismiss(self) -> None:
-        """In the parent: see the child end that still waits for it."""
-        if self._gate:
-            self._gate.shut()
-        wait_for(self.process)
+    def release(self) -> None:
+        """In the parent: let the child go on if it waits for that."""
+        if self._lock:
+            self._lock.release()
 
-    def let_begin(self) -> None:
-        """In the parent: let the child go on that waits for it."""
-        if self._gate:
-            self._gate.open()
+    def cancel(self) -> None:
+        """In the parent: end the child, which has not been released, and wait for its end."""
+        if self._lock:
+            self._lock.close()
+        wait_for(self.pid)
 
-    def attend(self) -> int:
-        """In the parent: wait for the child's end, and return its status or die as it did."""
-        status = self._wait_forwarding() if self._forward_signals else wait_for(self.process)
+    def wait(self) -> int:
+        """In the parent: wait for the child's end, and return its exit status or die as it did."""
+        status = self._wait_forwarding() if self._forward_signals else wait_for(self.pid)
         if posix.WIFSIGNALED(status):
             _die_of(posix.WTERMSIG(status))
         return posix.WEXITSTATUS(status)
@@ -105,21 +115,28 @@ class Worker:
         # by now, and asked for. With a handler there would be a moment between it and the wait
         # that it is to interrupt, and a signal could be lost in it.
         awaited = {SIGINT, SIGTERM} - self._signal_mask | {SIGCHLD}
-        while True:
-            signal = _signal.sigwait(awaited)
-            if signal == SIGCHLD:
-                if posix.waitid(posix.P_PID, self.process, ENDED_BUT_NOT_WAITED_FOR):
-                    return wait_for(self.process)
-            else:
-                try:
-                    posix.kill(self.process, signal)
-                except OSError:
-                    pass  # a program of another user, by its set-user-ID bit, is left alone
+        try:
+            while True:
+                signal = _signal.sigwait(awaited)
+                if signal != SIGCHLD:
+                    self._send(signal)
+                    continue
+                pid, status = posix.waitpid(self.pid, posix.WNOHANG)
+                if pid:  # not merely stopped
+                    return status
+        except OSError:  # a filter refuses these calls: wait without forwarding
+            return wait_for(self.pid)
+
+    def _send(self, signal: int) -> None:
+        try:
+            posix.kill(self.pid, signal)
+        except OSError:
+            pass  # a program of another user, by its set-user-ID bit, is left alone
 
 
-def wait_for(process: int) -> int:
+def wait_for(pid: int) -> int:
     """Wait until a child has ended (not merely stopped) and return its wait status."""
-    _, status = attempt("waitpid failed", posix.waitpid, process, 0)
+    _, status = checked("waitpid", "waitpid failed", posix.waitpid, pid, 0)
     return status
 
 

@@ -8,10 +8,10 @@ from ..syscalls import EACCES, ENODEV, ENOENT, ENOEXEC, ENOTDIR, fsdecode, fsenc
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Callable, NoReturn, Optional
+    from typing import Callable, Optional
 
-    Variables = Mapping[bytes, bytes]
-    Execute = Callable[[str, list[str], Optional[Variables]], None]
+    Environment = Mapping[bytes, bytes]
+    Execute = Callable[[str, list[str], Optional[Environment]], None]
 
 SHELL = "/bin/sh"
 DEFAULT_PATH = "/bin:/usr/bin"  # where execvp(3) looks without PATH: confstr(3), _CS_PATH
@@ -19,57 +19,55 @@ NAME_MAX = 255  # <linux/limits.h>, in bytes
 PATH_MAX = 4096
 
 
-def chosen_variables(given: "Variables", names: "list[str]") -> "Variables":
+def filter_env(given: "Environment", names: "list[str]") -> "Environment":
     """Return the variables of these names, the last one first, as util-linux orders such a list."""
     wanted = [fsencode(name) for name in reversed(names) if name]
     return {name: given[name] for name in wanted if name in given}
 
 
-def value_of(name: str, variables: "Variables | None") -> "str | None":
+def getenv(name: str, env: "Environment | None") -> "str | None":
     """Return the value of a variable, as getenv(3) does."""
-    value = (posix.environ if variables is None else variables).get(fsencode(name))
+    value = (posix.environ if env is None else env).get(fsencode(name))
     return None if value is None else fsdecode(value)
 
 
-def execute_file(path: str, words: "list[str]", variables: "Variables | None") -> None:
-    """Become the program in a file: execve(2). Returns only by raising OSError.
+def execute_file(path: str, argv: "list[str]", env: "Environment | None") -> None:
+    """Become the program in a file: execve(2). Raises OSError.
 
-    Without variables it gets this process's own as they are. That is left to the C library, for
-    no dictionary can hold what an environment may: a variable twice, or an entry without an
+    Without ``env`` it gets this process's own as it is. That is left to the C library, for no
+    dictionary can hold what an environment may: a variable twice, or an entry without an
     equals sign.
     """
-    if variables is None:
-        posix.execv(path, words)
+    if env is None:
+        posix.execv(path, argv)
     else:
-        posix.execve(path, words, variables)
+        posix.execve(path, argv, env)
 
 
 def start_program(
-    words: "list[str]",
-    variables: "Variables | None" = None,
+    argv: "list[str]",
+    env: "Environment | None" = None,
     name: "str | None" = None,
     execute: "Execute" = execute_file,
-) -> "NoReturn":
+) -> None:
     """Become the program of that name, or else of the first word, as execvp(3) does.
 
-    It gets these environment variables, or else this process's own. ``execute`` is called for
-    each file to try. Raises Failure, with the status that a shell gives.
+    It gets the environment ``env``, or else this process's own. ``execute`` is called for each
+    file to try: one that starts the program as a child returns, and so does this function then.
+    Raises Failure, with the status that a shell gives.
     """
     if name is None:
-        name = words[0]
+        name = argv[0]
     try:
         if "/" in name:
-            _execute_or_interpret(name, words, variables, execute)
+            _execute_or_interpret(name, argv, env, execute)
         else:
-            _search(name, words, variables, execute)
+            _search(name, argv, env, execute)
     except OSError as error:
         raise execution_error(name, error) from None
-    raise AssertionError("execve(2) returned")
 
 
-def _search(
-    name: str, words: "list[str]", variables: "Variables | None", execute: "Execute"
-) -> None:
+def _search(name: str, argv: "list[str]", env: "Environment | None", execute: "Execute") -> None:
     """Try the directories of PATH; an empty one is the working directory."""
     if not name:
         raise OSError(ENOENT, name)
@@ -77,7 +75,7 @@ def _search(
         import errno  # built into Python: no file is opened for it
 
         raise OSError(errno.ENAMETOOLONG, name)
-    search_path = value_of("PATH", variables)
+    search_path = getenv("PATH", env)
     directories = (DEFAULT_PATH if search_path is None else search_path).split(":")
     if len(fsencode(directories[-1])) >= PATH_MAX:
         directories.pop()
@@ -87,7 +85,7 @@ def _search(
         is_here = not directory or len(fsencode(directory)) >= PATH_MAX
         path = name if is_here else f"{directory}/{name}"
         try:
-            _execute_or_interpret(path, words, variables, execute)
+            return _execute_or_interpret(path, argv, env, execute)
         except OSError as error:
             if not _is_about_one_directory(error):
                 raise
@@ -97,7 +95,7 @@ def _search(
 
 
 def _is_about_one_directory(error: OSError) -> bool:
-    """Tell whether a better file may be found further on in PATH."""
+    """Return whether a better file may be found further on in PATH."""
     if error.errno in (ENOENT, EACCES, ENOTDIR, ENODEV):
         return True
     import errno  # built into Python: no file is opened for it
@@ -106,18 +104,19 @@ def _is_about_one_directory(error: OSError) -> bool:
 
 
 def _execute_or_interpret(
-    path: str, words: "list[str]", variables: "Variables | None", execute: "Execute"
+    path: str, argv: "list[str]", env: "Environment | None", execute: "Execute"
 ) -> None:
     """Execute a file, by the shell if the kernel knows no format for it."""
     try:
-        execute(path, words, variables)
+        execute(path, argv, env)
     except OSError as error:
         if error.errno != ENOEXEC:
             raise
-        execute(SHELL, [SHELL, path, *words[1:]], variables)
+        execute(SHELL, [SHELL, path, *argv[1:]], env)
 
 
 def execution_error(name: str, error: OSError) -> Failure:
     """Return what to raise where a program cannot be executed: with the status of a shell."""
     status = 127 if error.errno == ENOENT else 126
-    return Failure(("failed to execute %s", name), error.errno, status)
+    wording = "failed to execute %s", name
+    return Failure(wording, error.errno, step="execve", path=name, status=status)

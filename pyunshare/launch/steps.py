@@ -2,145 +2,134 @@
 
 The order can be observed, and most of it is forced. What needs the power of the old namespaces
 comes before unshare(2), or is left to a helper that stays behind in them. What needs the power
-over the new ones comes before the worker, the process that becomes the program, gives it up.
-
-A kind of step that few launches have is a module of its own, loaded only if it will be needed.
+over the new ones comes before the process that becomes the program gives it up.
 """
 
 import _signal
 import posix
 
-from ..errors import Failure, attempt, give_hint, load_hints
+from ..errors import Failure, checked
 from ..files import write_file
 from ..syscalls import (
+    CLOCK_BOOTTIME,
+    CLOCK_MONOTONIC,
     CLONE_NEWNS,
     EINVAL,
     ENOENT,
     HAS_UNSHARE,
-    MS_NODEV,
-    MS_NOEXEC,
-    MS_NOSUID,
     MS_PRIVATE,
-    MS_REC,
     load_c_library,
-    mount,
     unshare,
 )
-from .processes import Gate, Worker
-from .program import chosen_variables, start_program
+from .mounts import mount_kernel_files, set_propagation
+from .processes import Child, SyncLock
+from .program import filter_env, start_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable
-
-    from ..errors import Wording
-    from ..options.request import IdMap, Request
-    from .helpers import Helper
+    from ..messages import AnyReporter, Reporter
+    from ..options.idmaps import IdMap
+    from ..options.request import Request
 
 SETGROUPS = "/proc/self/setgroups"
+CLOCK_OFFSETS = "/proc/self/timens_offsets"
 
 
-def launch(request: "Request", words: "list[str]", command: str) -> int:
-    """Become the program, or the login shell where ``words`` is empty, as it was asked for.
+def launch(request: "Request", argv: "list[str]", reporter: "Reporter") -> int:
+    """Become the program, or the login shell where ``argv`` is empty, as it was asked for.
 
     Returns in the parent of a forked program only, with the exit status to pass on. Raises
-    Failure in the process that meets it. ``command`` is the name under which helpers report theirs.
+    Failure in the process that meets it.
     """
-    if not words:
+    if not argv:
         from .login_shell import start_login_shell
     if request.needs_hints_early:
-        _prepare_hints()
-    variables = None  # this process's own
-    if request.clear_environment:
-        variables = chosen_variables(posix.environ, request.kept_variables)
+        reporter.prepare_hints()
+    env = None  # this process's own
+    if request.clear_env:
+        env = filter_env(posix.environ, request.kept_variables)
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # ignored, it would swallow exit statuses
 
-    status = enter(request, command)
-    if status is not None:
-        return status
+    child = enter(request, reporter)
+    if child:
+        child.release()
+        return child.wait()
 
-    if request.needs_hints_early:
-        give_hint(None)
-    if words:
-        return start_program(words, variables)
-    return start_login_shell(variables)
+    reporter.print_prepared_hint()
+    if argv:
+        start_program(argv, env)
+    else:
+        start_login_shell(env)
+    raise AssertionError("execve(2) returned")
 
 
-def enter(
-    request: "Request", command: str, forked: "Callable[[int], None] | None" = None
-) -> "int | None":
+def enter(request: "Request", reporter: "AnyReporter", hold: bool = False) -> "Child | None":
     """Do all of a launch but its last step, so that what is left is to become the program.
 
-    Returns None in the process that is to become it, and in the parent of a forked one the exit
-    status to pass on. There ``forked`` is called with the worker's id while the worker waits.
-    Raises as launch() does.
+    Returns None in the process that is to become it, and in the parent of a forked one the child,
+    which is to be released: with ``hold`` it waits for that in any case. Raises as launch() does.
     """
     # All that is needed is loaded here: later it would come from the new root.
     if request.needs_c_library or not HAS_UNSHARE:
         _load_c_library()
     if request.needs_helper:
         from . import helpers
-    if request.clock_offsets:
-        from . import clocks
-    if request.changes_directories:
-        from . import directories
     if request.binfmt_misc is not None:
         from . import binfmt
-    if request.changes_credentials:
-        from . import credentials
     if request.keeps_capabilities:
         from ..capabilities import keep_capabilities
 
-    waits_for_parent = bool(request.files or forked)
-    binder = mapper = gate = worker = None
+    hold = hold or bool(request.files)
+    binder = mapper = child = lock = None
     try:
         if request.needs_helper:
-            binder = helpers.start_binder(request, command)
-            mapper = helpers.start_mapper(request, command)
-        if request.changes_credentials:
-            credentials.become_owner(request)
-        if request.fork and (waits_for_parent or request.kill_child is not None):
-            gate = Gate()
-        attempt("unshare failed", unshare, request.flags)
+            binder = helpers.start_binder(request, reporter)
+            mapper = helpers.start_mapper(request, reporter)
+        _change_group(request.groups.owner, reporter)
+        _change_user(request.users.owner, reporter)
+        if request.fork and (hold or request.kill_child is not None):
+            lock = SyncLock()
+        checked("unshare", "unshare failed", unshare, request.flags)
         if mapper:
             mapper.do_job()
-        if request.clock_offsets:
-            clocks.set_clock_offsets(request.clock_offsets)
+        _set_clock_offsets(request.clock_offsets)
         if request.fork:
-            worker = Worker(gate, request.forward_signals)
+            child = Child(lock, request.forward_signals)
     except BaseException:
         for helper in (mapper, binder):
             if helper:
-                helper.dismiss()
+                helper.cancel()
         raise
 
-    if worker and not worker.is_this_process:
-        return _be_parent(worker, request, binder, forked)
-
-    if worker:
-        worker.begin(waits_for_parent)
-        worker.arm_death_signal(request.kill_child)
-    elif request.files:
-        helpers.bind(request, binder)
+    if request.files and not (child and child.pid == 0):
+        try:
+            helpers.bind(request, binder)
+        except BaseException:
+            if child:
+                child.cancel()
+            raise
+    if child:
+        if child.pid:
+            return child
+        child.start(hold)
+        child.arm_death_signal(request.kill_child)
     _map_caller(request.users)
     _map_caller_group(request)
     _control_setgroups(request)
     _change_propagation(request)
     if request.binfmt_misc is not None:
         binfmt.register_early(request)
-    if request.changes_directories:
-        directories.change_root(request.root)
-        directories.change_working_directory(request.working_directory)
-    _mount_new_proc(request)
+    _change_root(request.root, reporter)
+    _change_working_directory(request.wd)
+    _mount_proc(request)
     if request.binfmt_misc is not None:
         binfmt.mount_binfmt_misc(request)
-    if request.changes_credentials:
-        credentials.change_group(request.gid)
-        credentials.change_user(request.uid)
+    _change_group(request.gid, reporter)
+    _change_user(request.uid, reporter)
     if request.keeps_capabilities:
         keep_capabilities()
-    if worker and request.changes_credentials:  # which may have made the kernel forget it
-        worker.arm_death_signal(request.kill_child)
+    if child and request.changes_credentials:  # which may have made the kernel forget it
+        child.arm_death_signal(request.kill_child)
     return None
 
 
@@ -151,40 +140,32 @@ def _load_c_library() -> None:
         raise Failure(f"this Python cannot call the C library: {error}") from None
 
 
-def _prepare_hints() -> None:
-    """Load, if somebody is looking, what later failures could not be explained without."""
-    try:
-        hints = load_hints()
-        if hints:
-            hints.prepare()
-    except Exception:
-        pass  # then there will be none
+def _change_group(gid: "int | None", reporter: "AnyReporter") -> None:
+    """Have this group only, if one is given: setgid(2)."""
+    if gid is not None:
+        checked("setgroups", "setgroups failed", posix.setgroups, [])
+        checked("setgid", "setgid() failed", posix.setgid, gid)
+        reporter.stop_loading()
 
 
-def _be_parent(
-    worker: Worker,
-    request: "Request",
-    binder: "Helper | None",
-    forked: "Callable[[int], None] | None",
-) -> int:
-    """Bind the persistent files, let the worker go on, and return the status it ends with."""
-    try:
-        if request.files:
-            from . import helpers  # loaded by now
+def _change_user(uid: "int | None", reporter: "AnyReporter") -> None:
+    """Be this user, if one is given: setuid(2)."""
+    if uid is not None:
+        checked("setuid", "setuid() failed", posix.setuid, uid)
+        reporter.stop_loading()
 
-            helpers.bind(request, binder)
-        if forked:
-            forked(worker.process)
-    except BaseException:
-        worker.dismiss()
-        raise
-    if request.files or forked:
-        worker.let_begin()
-    return worker.attend()
+
+def _set_clock_offsets(offsets: "dict[int, int]") -> None:
+    """Set the clocks of the new time namespace, by seconds: time_namespaces(7)."""
+    for clock in (CLOCK_BOOTTIME, CLOCK_MONOTONIC):
+        if clock in offsets:
+            text = f"{clock} {offsets[clock]} 0"
+            wordings = f"failed to open {CLOCK_OFFSETS}", f"failed to write to {CLOCK_OFFSETS}"
+            write_file(CLOCK_OFFSETS, text, *wordings)
 
 
 def _map_caller(users: "IdMap") -> None:
-    """Map the one user that the worker may map by itself: user_namespaces(7)."""
+    """Map the one user that a process may map by itself: user_namespaces(7)."""
     if users.is_single:
         _write_own("/proc/self/uid_map", f"{users.single} {users.caller} 1")
 
@@ -219,14 +200,25 @@ def _write_setgroups(word: str) -> None:
 def _change_propagation(request: "Request") -> None:
     """Keep the new mount namespace's mounts from others, or whatever else was asked for."""
     if request.flags & CLONE_NEWNS and request.propagation:
-        _set_propagation("/", request.propagation, "cannot change root filesystem propagation")
+        set_propagation("/", request.propagation, "cannot change root filesystem propagation")
 
 
-def _set_propagation(target: str, propagation: int, wording: "Wording") -> None:
-    attempt(wording, mount, "none", target, None, MS_REC | propagation)
+def _change_root(path: "str | None", reporter: "AnyReporter") -> None:
+    """Change the root directory, if one is given: chroot(2)."""
+    if path is not None:
+        wording = "cannot change root directory to '%s'", path
+        checked("chroot", wording, posix.chroot, path, path=path)
+        reporter.stop_loading()
+        _change_working_directory("/")
 
 
-def _mount_new_proc(request: "Request") -> None:
+def _change_working_directory(path: "str | None") -> None:
+    """Change the working directory, if one is given: chdir(2)."""
+    if path is not None:
+        checked("chdir", ("cannot change directory to %s", path), posix.chdir, path, path=path)
+
+
+def _mount_proc(request: "Request") -> None:
     """Mount a proc that shows the new PID namespace."""
     if request.proc is None:
         return
@@ -234,14 +226,8 @@ def _mount_new_proc(request: "Request") -> None:
         # Otherwise this mount would show up in the old namespace as well.
         wording = "cannot change %s filesystem propagation", request.proc
         try:
-            _set_propagation(request.proc, MS_PRIVATE, wording)
+            set_propagation(request.proc, MS_PRIVATE, wording)
         except Failure as error:
             if error.errno != EINVAL:  # not a mount point: nothing there to make private
                 raise
     mount_kernel_files("proc", request.proc)
-
-
-def mount_kernel_files(kind: str, target: str) -> None:
-    """Mount a file system of the kernel's own. Raises Failure."""
-    flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
-    attempt(("mount %s failed", target), mount, kind, target, kind, flags)

@@ -5,13 +5,31 @@ namespaces change.
 """
 
 import posix
-from errno import EINVAL
+from errno import EINVAL, ERANGE
 
-from ..errors import Failure
-from ..files import read_file
-from .values import unsigned
+from ..errors import Failure, UsageFailure, checked
+from ..files import read_lines
+from ..syscalls import fsdecode
+from .values import DIGITS, NO_ID, UNSIGNED_32_BIT, integer, unsigned
 
 _DATABASES = {"uid": "/etc/passwd", "gid": "/etc/group"}
+
+
+def user_or_group_id(kind: str, text: str) -> int:
+    """Return the "uid" or "gid" that ``text`` says as a number or else as a name."""
+    complaint = f"failed to parse {kind} '%s'", text
+    try:
+        number = integer(text, UNSIGNED_32_BIT)
+    except OverflowError:
+        raise UsageFailure(complaint, ERANGE) from None
+    except ValueError:
+        try:
+            return id_of_name(kind, text)
+        except OSError as error:
+            raise UsageFailure(complaint, error.errno) from None
+    if number == NO_ID:
+        raise UsageFailure(complaint, EINVAL)
+    return number
 
 
 def id_of_name(kind: str, name: str) -> int:
@@ -36,36 +54,33 @@ def subordinate_ids(kind: str) -> "tuple[int, int]":
     """
     import pwd
 
-    user_id = posix.geteuid()
+    uid = posix.geteuid()
     try:
-        user = pwd.getpwuid(user_id).pw_name
+        user = pwd.getpwuid(uid).pw_name
     except KeyError:
-        raise Failure(("you (user %d) don't exist.", user_id)) from None
+        raise Failure(("you (user %d) don't exist.", uid), step="subids") from None
     path = f"/etc/sub{kind}"
-    for line in _read(path).split("\n"):
-        fields = line.split(":", 2)
-        if len(fields) == 3 and (fields[0] == user or _is_number(fields[0], user_id)):
-            complaint = "failed to parse subid map"
-            return unsigned(fields[1], complaint), unsigned(fields[2], complaint)
-    raise Failure(('no line matching user "%s" in %s', user, path))
+    for line in checked("open", ("could not open '%s'", path), read_lines, path, path=path):
+        fields = fsdecode(line).split(":", 2)
+        if len(fields) == 3 and (fields[0] == user or _is_number(fields[0], uid)):
+            try:
+                start, count = (unsigned(text, "failed to parse subid map") for text in fields[1:])
+            except UsageFailure as wrong:  # but the machine's fault, not the user's
+                raise Failure(wrong.wording, wrong.errno, step="subids", path=path) from None
+            return start, count
+    raise Failure(('no line matching user "%s" in %s', user, path), step="subids", path=path)
 
 
 def _is_number(text: str, number: int) -> bool:
-    """Tell whether text says a number, in plain digits."""
-    return text.isdigit() and text.lstrip("0") == str(number).lstrip("0")
+    """Return whether the text is that number, in plain digits."""
+    return not text.strip(DIGITS) and text.lstrip("0") == str(number).lstrip("0") and text != ""
 
 
 def mapped_ids(kind: str) -> "list[tuple[int, int]]":
     """Return the blocks (start, count) of "uid"s or "gid"s that this user namespace has."""
+    path = f"/proc/self/{kind}_map"
     blocks = []
-    for line in _read(f"/proc/self/{kind}_map").splitlines():
+    for line in checked("open", ("could not open '%s'", path), read_lines, path, path=path):
         inner, _outer, count = line.split()
         blocks.append((int(inner), int(count)))
     return blocks
-
-
-def _read(path: str) -> str:
-    try:
-        return read_file(path)
-    except OSError as error:
-        raise Failure(("could not open '%s'", path), error.errno) from None

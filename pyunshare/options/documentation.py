@@ -29,12 +29,12 @@ def argument_parser(name: str = "pyunshare") -> argparse.ArgumentParser:
 
 
 def _add(option: Option, group: "argparse._ArgumentGroup") -> None:
-    names = [f"-{option.letter}"] if option.letter else []
+    names = [f"-{option.short}"] if option.short else []
     names.append(f"--{option.name}")
     help = option.help.replace("%", "%%")
-    if option.value is None:
+    if option.metavar is None:
         group.add_argument(*names, action="store_true", help=help)
     elif option.requires_value:
-        group.add_argument(*names, metavar=option.value, help=help)
+        group.add_argument(*names, metavar=option.metavar, help=help)
     else:
-        group.add_argument(*names, nargs="?", const="", metavar=option.value[1:], help=help)
+        group.add_argument(*names, nargs="?", const="", metavar=option.metavar[1:], help=help)

@@ -15,7 +15,7 @@ LINE_LENGTH = 80
 
 def version_text(name: str) -> str:
     """Return what --version prints."""
-    return f"{name} from pyunshare {__version__} (compatible with {COMPATIBLE_WITH})\n"
+    return f"{name} from pyunshare {__version__}, compatible with {COMPATIBLE_WITH}\n"
 
 
 def help_text(name: str) -> str:
@@ -37,10 +37,10 @@ def _general_last() -> "list[Option]":
 
 def _entry(option: Option) -> str:
     """Return the lines of one option: its names, and its help in a column beside them."""
-    letter = f"-{option.letter}, " if option.letter else "    "
+    letter = f"-{option.short}, " if option.short else "    "
     value = ""
-    if option.value:
-        value = f" <{option.value}>" if option.requires_value else f"[=<{option.value[1:]}>]"
+    if option.metavar:
+        value = f" <{option.metavar}>" if option.requires_value else f"[=<{option.metavar[1:]}>]"
     names = f"  {letter}--{option.name}{value}"
     lines = _wrap(option.help, LINE_LENGTH - HELP_COLUMN)
     if len(names) + 2 > HELP_COLUMN:

@@ -1,85 +1,33 @@
-"""The arithmetic of the id maps of a user namespace, see user_namespaces(7)."""
-
-from ..errors import Failure
-from .values import UNSIGNED_32_BIT, integer
+"""What is asked of the id maps of a user namespace, see user_namespaces(7)."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .request import IdMap
+    from .ranges import Range
 
 
-class Range:
-    """``count`` ids from ``inner`` on in the namespace are those from ``outer`` on outside.
+class IdMap:
+    """What was asked of one of the two id maps of a user namespace, see user_namespaces(7).
 
-    A range that ``shifts`` keeps its count when it gives way to a single mapping: the block of
-    ids behind it is known to be free. Any other loses its topmost id.
+    ``kind`` is "uid" or "gid", ``caller`` is the effective id at the start, ``single`` the id
+    that is to be the caller's inside, ``ranges`` are those asked for, in order, and ``owner``
+    is the id that is to own the namespace.
     """
 
-    __slots__ = ("count", "inner", "outer", "shifts")
+    def __init__(self, kind: str, caller: int) -> None:
+        self.kind = kind
+        self.caller = caller
+        self.single: int | None = None
+        self.ranges: list[Range] = []
+        self.owner: int | None = None
 
-    def __init__(self, inner: int, outer: int, count: int, shifts: bool = False) -> None:
-        self.inner = inner
-        self.outer = outer
-        self.count = count
-        self.shifts = shifts
+    @property
+    def needs_mapper(self) -> bool:
+        """Whether there is more to map than a process in the namespace may map by itself."""
+        if self.single is None:
+            return any(block.count for block in self.ranges)
+        return bool(self.ranges) or self.owner is not None
 
-    def as_tuple(self) -> "tuple[int, int, int]":
-        """Return what a line of uid_map says: inner, outer, count."""
-        return self.inner, self.outer, self.count
-
-
-def parse_range(text: str) -> Range:
-    """Read ``inner:outer:count``, or ``outer,inner,count`` as it was before util-linux 2.39."""
-    parts = text.split(":")
-    if len(parts) != 3:
-        outer_first = text.split(",")
-        parts = outer_first[1::-1] + outer_first[2:]
-    try:
-        inner, outer, count = (integer(part, UNSIGNED_32_BIT) for part in parts)
-    except (ValueError, OverflowError):
-        raise Failure(("invalid mapping '%s'", text)) from None
-    return Range(inner, outer, count)
-
-
-def joined_ranges(id_map: "IdMap") -> "list[Range]":
-    """Return the ranges to map, with the single mapping, if there is one, before them."""
-    ranges = [block for block in id_map.ranges if block.count]
-    if id_map.single is None:
-        return ranges
-    return with_single(ranges, id_map.single, id_map.caller)
-
-
-def with_single(ranges: "list[Range]", single: int, caller: int) -> "list[Range]":
-    """Return the ranges behind a mapping of ``single`` inside to ``caller`` outside.
-
-    No id may be mapped twice, so each range gives way to both.
-    """
-    joined = [Range(single, caller, 1)]
-    for block in ranges:
-        joined += _give_way(block, single, caller)
-    return joined
-
-
-def _give_way(block: Range, single: int, caller: int) -> "list[Range]":
-    """Return what is left of a range where ``single`` inside and ``caller`` outside are taken.
-
-    The ids of the range still pair up in their order, each side skipping the id that is taken.
-    """
-    inner_hole = single - block.inner  # as a distance from the start of the range
-    outer_hole = caller - block.outer
-    count = block.count
-    # A hole just behind the range costs an id too, as it does with util-linux.
-    if not block.shifts and (0 <= inner_hole <= count or 0 <= outer_hole <= count):
-        count -= 1
-    cuts = sorted(hole for hole in (inner_hole, outer_hole) if 0 <= hole <= count)
-    pieces = []
-    for start, end in zip([0, *cuts], [*cuts, count]):
-        inner = block.inner + start + (0 <= inner_hole <= start)
-        outer = block.outer + start + (0 <= outer_hole <= start)
-        pieces.append(Range(inner, outer, end - start))
-    return [piece for piece in pieces if piece.count > 0]
-
-
-def map_lines(ranges: "list[Range]") -> str:
-    """Return the text of uid_map or gid_map: a line "inner outer count" for each range."""
-    return "".join(f"{block.inner} {block.outer} {block.count}\n" for block in ranges)
+    @property
+    def is_single(self) -> bool:
+        """Whether the single mapping is the whole map."""
+        return self.single is not None and not self.needs_mapper

@@ -9,14 +9,14 @@ class Option:
     Each attribute is what the table has in that place, and ``group`` the heading.
     """
 
-    __slots__ = ("flags", "group", "help", "letter", "name", "value")
+    __slots__ = ("flags", "group", "help", "metavar", "name", "short")
 
     def __init__(
-        self, name: str, letter: str, value: "str | None", flags: int, group: str, help: str
+        self, name: str, short: str, metavar: "str | None", flags: int, group: str, help: str
     ) -> None:
         self.name = name
-        self.letter = letter
-        self.value = value
+        self.short = short
+        self.metavar = metavar
         self.flags = flags
         self.group = group
         self.help = help
@@ -24,7 +24,7 @@ class Option:
     @property
     def requires_value(self) -> bool:
         """Whether the next word is the value where none is attached."""
-        return is_required(self.value)
+        return is_required(self.metavar)
 
 
 OPTIONS = tuple(Option(*row) for row in ROWS)

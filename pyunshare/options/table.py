@@ -1,8 +1,8 @@
 """The options of unshare(1), each in one row.
 
 The parser, the help text, the manual page, the shell completions and the Python interface are
-all drawn from this table, most of them by way of :mod:`pyunshare.options`. Its order is part of
-the interface: getopt_long(3) lists the candidates of an ambiguous prefix in it.
+all drawn from this table, most of them by way of :mod:`pyunshare.options.option`. Its order is
+part of the interface: getopt_long(3) lists the candidates of an ambiguous prefix in it.
 """
 
 from ..syscalls import (
@@ -25,9 +25,9 @@ USERS = "Users and groups"
 CLOCKS = "Clocks"
 ENVIRONMENT = "Environment"
 
-# Name, letter, value, CLONE_NEW* bits, heading and help. The value is None for an option without
-# one, "=word" for one that is optional, and otherwise the word that stands for it. Objects with
-# names for all this would take time at each launch to make: options.py has them.
+# Name, short option, metavar, CLONE_NEW* bits, heading and help. The metavar is None for an option
+# without a value, "=word" for an optional one, and otherwise the word that stands for the value.
+# Objects with names for all this would take time at each launch to make: option.py has them.
 ROWS: "tuple[tuple[str, str, str | None, int, str, str], ...]" = (
     ("help", "h", None, 0, GENERAL, "print this help and exit"),
     ("version", "V", None, 0, GENERAL, "print the version and exit"),
@@ -204,6 +204,6 @@ ROWS: "tuple[tuple[str, str, str | None, int, str, str], ...]" = (
 )
 
 
-def is_required(value: "str | None") -> bool:
-    """Tell whether the next word is the value where none is attached."""
-    return value is not None and value[0] != "="
+def is_required(metavar: "str | None") -> bool:
+    """Return whether the next word is the value where none is attached."""
+    return metavar is not None and metavar[0] != "="

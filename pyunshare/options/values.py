@@ -1,15 +1,8 @@
-"""Values of options that are numbers or names, read from text.
+"""Values of options that are numbers, read from text."""
 
-Pure but for :func:`user_or_group_id`, which may have to look a name up.
-"""
+from errno import ERANGE
 
-from errno import EINVAL, ERANGE
-
-from ..errors import Failure
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from ..errors import Wording
+from ..errors import UsageFailure
 
 UNSIGNED_32_BIT = range(1 << 32)
 UNSIGNED_64_BIT = range(1 << 64)
@@ -53,9 +46,9 @@ def _number(text: str, limits: range, complaint: str) -> int:
     try:
         return integer(text, limits)
     except ValueError:
-        raise Failure(("%s: '%s'", (complaint,), text)) from None
+        raise UsageFailure(("%s: '%s'", (complaint,), text)) from None
     except OverflowError:
-        raise Failure(("%s: '%s'", (complaint,), text), ERANGE) from None
+        raise UsageFailure(("%s: '%s'", (complaint,), text), ERANGE) from None
 
 
 def unsigned(text: str, complaint: str) -> int:
@@ -68,33 +61,10 @@ def signed(text: str, complaint: str) -> int:
     return _number(text, SIGNED_64_BIT, complaint)
 
 
-def user_or_group_id(kind: str, text: str) -> int:
-    """Return the "uid" or "gid" that ``text`` says as a number or else as a name."""
-    complaint = f"failed to parse {kind} '%s'", text
-    try:
-        number = integer(text, UNSIGNED_32_BIT)
-    except OverflowError:
-        raise Failure(complaint, ERANGE) from None
-    except ValueError:
-        return _id_of_name(kind, text, complaint)
-    if number == NO_ID:
-        raise Failure(complaint, EINVAL)
-    return number
-
-
-def _id_of_name(kind: str, name: str, complaint: "Wording") -> int:
-    from .accounts import id_of_name
-
-    try:
-        return id_of_name(kind, name)
-    except OSError as error:
-        raise Failure(complaint, error.errno) from None
-
-
 def owner(text: str) -> "tuple[int | None, int | None]":
     """Read the ``uid:gid`` of --owner; None is an id that is to stay as it is."""
     try:
         uid, gid = (integer(part, UNSIGNED_32_BIT) for part in text.split(":"))
     except (ValueError, OverflowError):
-        raise Failure("failed to parse owner") from None
+        raise UsageFailure("failed to parse owner") from None
     return (None if uid == NO_ID else uid), (None if gid == NO_ID else gid)

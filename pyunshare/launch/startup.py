@@ -1,13 +1,39 @@
-"""Python's own change to its environment in the C locale, see PEP 538, and how to undo it."""
+"""What Python did to this process before the first line of ours, undone."""
 
+import _signal
 import posix
 
-from ..errors import ENGLISH, locale_of_messages
 from ..files import read_file
+from ..messages import ENGLISH, STANDARD_ERROR, locale_of_messages
 from ..syscalls import fsencode
 
 LC_CTYPE = b"LC_CTYPE"
 COERCED = (b"C.UTF-8", b"C.utf8", b"UTF-8")  # what Python may have set it to
+
+
+def restore_signals() -> None:
+    """Undo what Python did to signals; a C program would have left them alone.
+
+    Whether the caller had SIGPIPE or SIGXFSZ ignored cannot be told any more.
+    """
+    try:
+        if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+            _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+        _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+        _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
+    except OSError:
+        pass  # a seccomp(2) filter refuses that, and so it did when Python tried
+
+
+def reserve_stdio_fds() -> None:
+    """Keep files of ours from becoming the standard output or error that the caller closed.
+
+    The place holders cannot be written to, and are closed when the program starts.
+    """
+    fd = 0
+    while fd <= STANDARD_ERROR:
+        fd = posix.open("/", posix.O_PATH | posix.O_CLOEXEC)
+    posix.close(fd)
 
 
 def undo_locale_coercion() -> None:
