@@ -7,10 +7,10 @@ import pwd
 import shutil
 from typing import Any, NamedTuple
 
-from .. import __version__
 from ..diagnostics.maps import is_privileged_tool
 from ..diagnostics.namespaces import APPARMOR, USERNS_CLONE
 from ..diagnostics.system import NAMESPACES, Machine
+from ..version import __version__
 
 NAME = "pyunshare"
 SWITCHES = (USERNS_CLONE, APPARMOR)
