@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import posix
 import signal
@@ -16,9 +17,16 @@ import support
 
 from pyunshare import syscalls
 
+GRACE = 5  # seconds from the failure of a test that takes too long to the end of all
+
+if os.environ.get("HYPOTHESIS_PROFILE") == "deep":
+    os.environ.setdefault("PYTEST_TIMEOUT", "36000")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name our own mark; adopt what tests orphan, so that it can be found."""
+    global _stderr
+    _stderr = os.dup(2)  # that of pytest, which is not captured here
     config.addinivalue_line("markers", "needs(*names): tools, privileges and kernel features")
     support.adopt_orphans()
     if os.geteuid() == 0:
@@ -69,6 +77,28 @@ def _for_children_only(name: str, call: Callable[..., Any]) -> Callable[..., Any
         return call(*arguments)
 
     return guarded
+
+
+@pytest.hookimpl(hookwrapper=True, optionalhook=True)
+def pytest_timeout_set_timer(settings: Any) -> Iterator[None]:
+    """End a test that goes on after pytest-timeout has failed it, with all others.
+
+    The failure is an exception, which what is tested may take for an interrupt and wait on. A
+    watchdog thread would be simpler, but a process that has one may not unshare all namespaces.
+    """
+    yield
+    fail = signal.getsignal(signal.SIGALRM)
+    if not callable(fail):
+        return
+
+    def fail_once(number: int, frame: Any) -> None:
+        faulthandler.unregister(number)
+        signal.signal(number, signal.SIG_DFL)
+        faulthandler.register(number, file=_stderr, chain=True)
+        fail(number, frame)
+
+    signal.signal(signal.SIGALRM, fail_once)
+    signal.setitimer(signal.ITIMER_REAL, settings.timeout, GRACE)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
