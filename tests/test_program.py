@@ -6,7 +6,20 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOEXEC, ENOTDIR, ETXTBSY
+from errno import (
+    EACCES,
+    EIO,
+    ELOOP,
+    ENAMETOOLONG,
+    ENODEV,
+    ENOENT,
+    ENOEXEC,
+    ENOTDIR,
+    ESTALE,
+    ETIMEDOUT,
+    ETXTBSY,
+    errorcode,
+)
 from pathlib import Path
 from typing import Callable, NamedTuple
 
@@ -222,6 +235,55 @@ def test_empty_element_is_the_working_directory(search_path: str, places: Path) 
     for directory in ("script", "plain"):
         ours, theirs = both_outcomes(places, search_path, ["tool"], directory)
         assert ours == theirs == (None, 0, b"tool|")
+
+
+def searched(errors: dict[str, int]) -> tuple[list[str], Failure | None]:
+    """What a search in /a, /b and /c tries where execve(2) fails so, and what it raises."""
+    tried: list[str] = []
+
+    def execute(path: str, argv: list[str], env: object) -> None:
+        tried.append(path)
+        if path in errors:
+            raise OSError(errors[path], path)
+
+    try:
+        start_program(["tool"], {b"PATH": b"/a:/b:/c"}, execute=execute)
+    except Failure as error:
+        return tried, error
+    return tried, None
+
+
+# As glibc does, and so the reference
+SEARCH_GOES_ON = {EACCES, ENODEV, ENOENT, ENOTDIR, ESTALE, ETIMEDOUT}
+
+
+@pytest.mark.parametrize("number", sorted(errorcode.keys() - {ENOEXEC}), ids=errorcode.get)
+def test_after_which_errors_the_search_goes_on(number: int) -> None:
+    tried, error = searched({"/a/tool": number})
+    if number in SEARCH_GOES_ON:
+        assert (tried, error) == (["/a/tool", "/b/tool"], None)
+    else:
+        assert tried == ["/a/tool"]
+        assert error is not None
+        assert error.errno == number
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected", "status"),
+    [
+        ([ENOENT, ENOENT, ENOENT], ENOENT, 127),
+        ([ENOENT, ENOENT, ESTALE], ESTALE, 126),
+        ([ESTALE, ENOENT, ENOENT], ENOENT, 127),
+        ([EACCES, ENOENT, ENOENT], EACCES, 126),
+        ([ENOENT, EACCES, ENODEV], EACCES, 126),
+        ([EACCES, ENOENT, EIO], EIO, 126),
+    ],
+)
+def test_which_error_of_a_search_is_raised(errors: list[int], expected: int, status: int) -> None:
+    tried, error = searched(dict(zip(["/a/tool", "/b/tool", "/c/tool"], errors)))
+    assert tried == ["/a/tool", "/b/tool", "/c/tool"]
+    assert error is not None
+    assert (error.errno, error.status) == (expected, status)
 
 
 def test_default_path() -> None:
