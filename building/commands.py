@@ -19,8 +19,8 @@ from distutils.command.install_data import install_data
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from building import amalgamation, archives, script
 
-# pip and uv set these when they build for the machine that they install on.
-SET_BY_INSTALLERS = ("PIP_BUILD_TRACKER", "UV")
+# What the specification of wheels has installers replace: the first line whole, options included
+REPLACED_BY_INSTALLERS = "python"
 
 # Well below what the kernel reads of a script's first line, which is 127 bytes and more
 LONGEST_INTERPRETER = 100
@@ -29,23 +29,31 @@ LONGEST_INTERPRETER = 100
 def named_interpreter() -> str:
     """Return the interpreter that the first line of the installed command is to name.
 
-    An empty one is for the installer to fill in. But installers replace the first line whole,
-    and with it the options that keep the command isolated. So where one of them builds the
-    package itself, the interpreter of this machine is named at once, and they let the line be.
-    PYUNSHARE_INTERPRETER, for packagers, goes before both. Raises SystemExit if the kernel could
-    not find what it names.
+    That is the one of this machine, which installers leave as it is, and with it the options that
+    keep the command isolated. PYUNSHARE_INTERPRETER, for packagers, names another one; or, with
+    the word "python", none, for a wheel that suits every machine: there installers write a first
+    line of their own, and the command is not isolated. Raises SystemExit if the kernel could not
+    find what is named.
     """
     chosen = os.environ.get("PYUNSHARE_INTERPRETER", "")
-    if chosen and not _fits_a_first_line(chosen):
-        raise SystemExit(
-            f"PYUNSHARE_INTERPRETER has to be an absolute path without spaces, of no more than "
-            f"{LONGEST_INTERPRETER} characters: '{chosen}'"
-        )
-    if not chosen and any(name in os.environ for name in SET_BY_INSTALLERS):
+    if chosen == REPLACED_BY_INSTALLERS:
+        return chosen
+    if not chosen:
         # Not that of the virtual environment, which may be one for building only
         base = f"{sys.base_exec_prefix}/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
         interpreter = base if os.path.exists(base) else os.path.realpath(sys.executable)
-        return interpreter if _fits_a_first_line(interpreter) else ""
+        if _fits_a_first_line(interpreter):
+            return interpreter
+        raise SystemExit(
+            f"the first line of a script cannot name this Python: '{interpreter}' "
+            f"is longer than {LONGEST_INTERPRETER} characters, or has spaces in it; "
+            "set PYUNSHARE_INTERPRETER to a path that can be named"
+        )
+    if not _fits_a_first_line(chosen):
+        raise SystemExit(
+            f"PYUNSHARE_INTERPRETER has to be an absolute path without spaces, of no more than "
+            f"{LONGEST_INTERPRETER} characters, or the word {REPLACED_BY_INSTALLERS}: '{chosen}'"
+        )
     return chosen
 
 
@@ -70,7 +78,7 @@ class BuildScripts(build_scripts):
 
     def run(self) -> None:
         """Build the scripts."""
-        self.executable = named_interpreter() or self.executable
+        self.executable = named_interpreter()
         self.scripts = [self._quick(Path(source)) for source in self.scripts]
         super().run()
 
@@ -96,7 +104,7 @@ class BuildWheel(bdist_wheel):
     def finalize_options(self) -> None:
         """Decide what the wheel is for."""
         super().finalize_options()
-        if named_interpreter() and not os.environ.get("PYUNSHARE_INTERPRETER"):
+        if not os.environ.get("PYUNSHARE_INTERPRETER"):
             self.root_is_pure = False
 
 

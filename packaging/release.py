@@ -144,9 +144,9 @@ def build_wheel(source: Path, output: Path) -> None:
     """Build the wheel, and have it checked."""
     say("wheel")
     line = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", output, source]
-    # A wheel for everybody names no interpreter of this machine.
-    own = {"PYUNSHARE_INTERPRETER", "PYUNSHARE_LIBRARY", "PIP_BUILD_TRACKER", "UV"}
-    run(line, env={name: value for name, value in os.environ.items() if name not in own})
+    # A wheel for everybody names no interpreter and no directory of this machine.
+    settings = {"PYUNSHARE_INTERPRETER": "python", "PYUNSHARE_LIBRARY": ""}
+    run(line, env={**os.environ, **settings})
     (wheel,) = output.glob("*.whl")
     run([sys.executable, "-m", "twine", "check", "--strict", wheel])
     run([sys.executable, "-m", "check_wheel_contents", wheel])

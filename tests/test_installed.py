@@ -10,6 +10,7 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
+import decoys
 import pytest
 import support
 from machine import needs
@@ -22,51 +23,12 @@ pytestmark = pytest.mark.skipif(
     not SCRIPT.exists(), reason="pyunshare is not installed beside this Python, as tox does it"
 )
 
-# Each of these would be imported by Python itself, by site, or by a launch, if it were found.
-DECOYS = (
-    "_ctypes",
-    "codecs",
-    "ctypes/__init__",
-    "encodings/__init__",
-    "errno",
-    "io",
-    "os",
-    "posix",
-    "pwd",
-    "pyunshare/__init__",
-    "pyunshare/amalgamation",
-    "pyunshare/command",
-    "site",
-    "sitecustomize",
-    "usercustomize",
-)
 
-HOSTILE_VARIABLES = (
-    "PYTHONBREAKPOINT",
-    "PYTHONEXECUTABLE",
-    "PYTHONHOME",
-    "PYTHONPATH",
-    "PYTHONPLATLIBDIR",
-    "PYTHONPYCACHEPREFIX",
-    "PYTHONSTARTUP",
-    "PYTHONUSERBASE",
-)
-
-
-@pytest.fixture
-def decoys(tmp_path: Path) -> Iterator[Path]:
-    """A directory full of modules that leave a file named RUN when any of them is imported."""
-    directory = tmp_path / "decoys"
-    for name in DECOYS:
-        module = directory / f"{name}.py"
-        module.parent.mkdir(parents=True, exist_ok=True)
-        module.write_text(f"open({str(tmp_path / 'RUN')!r}, 'a').write({name!r} + ' ')\n")
-    python = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    for libraries in (f"lib/{python}", f"lib/{python}/site-packages"):
-        (directory / libraries).parent.mkdir(parents=True, exist_ok=True)
-        (directory / libraries).symlink_to(directory)
-    yield directory
-    assert not (tmp_path / "RUN").exists(), (tmp_path / "RUN").read_text()
+@pytest.fixture(name="decoys_around")
+def _decoys(tmp_path: Path) -> Iterator[Path]:
+    """A directory full of modules, none of which is to be imported."""
+    with decoys.none_run(tmp_path) as directory:
+        yield directory
 
 
 def test_first_line_isolates_python() -> None:
@@ -75,12 +37,12 @@ def test_first_line_isolates_python() -> None:
     assert options == ["-ISXutf8"]
 
 
-def test_nothing_of_the_caller_is_run(decoys: Path) -> None:
-    hostile = {name: str(decoys) for name in HOSTILE_VARIABLES}
+def test_nothing_of_the_caller_is_run(decoys_around: Path) -> None:
+    hostile = decoys.environment(decoys_around)
     hostile.update(PYTHONINSPECT="1", PYTHONWARNINGS="error::os.Decoy", PYTHONDEBUG="1")
     shown = subprocess.run(
         [SCRIPT, "-u", "--map-user", "root", "-f", "/usr/bin/env"],
-        cwd=decoys,
+        cwd=decoys_around,
         env={"PATH": support.STANDARD_PATH, **hostile},
         capture_output=True,
         check=False,
@@ -94,13 +56,13 @@ def test_nothing_of_the_caller_is_run(decoys: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["pyunshare", "unshare", "my-pyunshare"])
-def test_link_beside_decoys_finds_the_real_package(name: str, decoys: Path) -> None:
-    programs = decoys / "bin"
+def test_link_beside_decoys_finds_the_real_package(name: str, decoys_around: Path) -> None:
+    programs = decoys_around / "bin"
     programs.mkdir()
     (programs / name).symlink_to(SCRIPT)
-    (programs / "unshare..").symlink_to(decoys)
+    (programs / "unshare..").symlink_to(decoys_around)
     shown = subprocess.run(
-        [programs / name, "-x"], cwd=decoys, capture_output=True, text=True, check=False
+        [programs / name, "-x"], cwd=decoys_around, capture_output=True, text=True, check=False
     )
     assert shown.returncode == 1
     assert shown.stderr.splitlines() == [
@@ -322,22 +284,25 @@ def test_an_interpreter_that_a_first_line_cannot_name_is_refused(
     monkeypatch.setenv("PYUNSHARE_INTERPRETER", path)
     with pytest.raises(SystemExit, match="absolute path without spaces"):
         commands.named_interpreter()
+    # Nor is the line left to an installer, who would drop the options.
+    monkeypatch.delenv("PYUNSHARE_INTERPRETER")
+    monkeypatch.setattr(sys, "base_exec_prefix", "/nonexistent")
+    monkeypatch.setattr(sys, "executable", f"/a b/{path}")
+    with pytest.raises(SystemExit, match=r"cannot name this Python: .*; set PYUNSHARE_INT"):
+        commands.named_interpreter()
 
 
 def test_the_interpreter_that_the_first_line_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of this machine, whoever builds, unless another one is asked for; or none."""
     commands = pytest.importorskip("building.commands", reason="needs setuptools")
-    for name in ("PYUNSHARE_INTERPRETER", "PIP_BUILD_TRACKER", "UV"):
-        monkeypatch.delenv(name, raising=False)
-    assert commands.named_interpreter() == ""
-    monkeypatch.setenv("UV", "/usr/bin/uv")
+    monkeypatch.delenv("PYUNSHARE_INTERPRETER", raising=False)
     named = commands.named_interpreter()
     assert os.path.samefile(named, os.path.realpath(sys.executable))
     monkeypatch.setattr(sys, "base_exec_prefix", "/nonexistent")
     assert commands.named_interpreter() == os.path.realpath(sys.executable)
-    monkeypatch.setattr(sys, "executable", "/a b/python3")
-    assert commands.named_interpreter() == ""
-    monkeypatch.setenv("PYUNSHARE_INTERPRETER", "/usr/bin/python3")
-    assert commands.named_interpreter() == "/usr/bin/python3"
+    for asked in ("/usr/bin/python3", "python"):
+        monkeypatch.setenv("PYUNSHARE_INTERPRETER", asked)
+        assert commands.named_interpreter() == asked
 
 
 # ---- the script -------------------------------------------------------------------------------

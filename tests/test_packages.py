@@ -15,10 +15,11 @@ import sys
 import sysconfig
 import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 
+import decoys
 import pytest
 import support
 from machine import needs
@@ -80,7 +81,7 @@ def programs_without_git() -> str:
 
 
 def build(source: Path, *options: str, umask: int = 0o022, **variables: str) -> Path:
-    """Build from a source, without network; return the directory of what was built."""
+    """Build from a source, for every machine, without network; return where that is now."""
     output = support.new_directory()
     line = [
         sys.executable,
@@ -92,6 +93,7 @@ def build(source: Path, *options: str, umask: int = 0o022, **variables: str) -> 
         *options,
         str(source),
     ]
+    variables = {"PYUNSHARE_INTERPRETER": "python", **variables}
     before = os.umask(umask)
     try:
         subprocess.run(line, env=environment(**variables), check=True, stdout=subprocess.DEVNULL)
@@ -179,7 +181,9 @@ def test_the_wheel_has_every_file(dist: Path) -> None:
             mode = entry.external_attr >> 16
             assert mode & 0o555 == (0o555 if "/scripts/" in entry.filename else 0o444), entry
     data = the_wheel(dist).name.partition("-py3")[0] + ".data"
-    modules = {f"pyunshare/{path.name}" for path in (CHECKOUT / "pyunshare").glob("*.py*")}
+    package = CHECKOUT / "pyunshare"
+    modules = {str(path.relative_to(CHECKOUT)) for path in package.rglob("*.py")}
+    modules.add("pyunshare/__init__.pyi")
     assert names == {
         *modules,
         f"pyunshare/{amalgamation.NAME}.py",
@@ -247,7 +251,7 @@ def test_an_ordinary_user_builds_the_same(dist: Path) -> None:
         os.chown(path, user.uid, user.gid)
     subprocess.run(
         [python, "-m", "build", "--no-isolation", "--outdir", str(output), str(source)],
-        env=environment(PYTHONPATH=str(tools), HOME=str(home)),
+        env=environment(PYTHONPATH=str(tools), HOME=str(home), PYUNSHARE_INTERPRETER="python"),
         cwd=home,
         user=user.uid,
         group=user.gid,
@@ -289,19 +293,31 @@ def test_without_setuptools_what_is_missing_is_named() -> None:
 
 # ---- installed ----------------------------------------------------------------------------------
 
+# Those of Debian 11, Red Hat Enterprise Linux 9, Ubuntu 22.04, and later ones; the newest
+PIPS = ("20.3.4", "21.2.3", "22.0.2", "22.3", "23.0.1", "")
+
 
 @pytest.fixture(scope="module")
-def offline() -> dict[str, str]:
+def wheels() -> Path:
+    """A directory of packages to install from without the network: setuptools, and each pip."""
+    directory = support.new_directory()
+    line = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(directory)]
+    for package in ("setuptools>=70.1", *(f"pip=={pip}" if pip else "pip" for pip in PIPS)):
+        if subprocess.run([*line, "--no-deps", package], check=False).returncode != 0:
+            pytest.skip(f"there is no network to get {package} from")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def offline(wheels: Path) -> dict[str, str]:
     """Settings by which installers find what they build with, and do not use the network."""
-    wheels = support.new_directory()
-    line = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(wheels), "--no-deps"]
-    if subprocess.run([*line, "setuptools>=70.1"], check=False).returncode != 0:
-        pytest.skip("there is no network to get setuptools from, which an installer needs")
     home = support.new_directory()
     return environment(
         HOME=str(home),
         PIP_FIND_LINKS=str(wheels),
         PIP_NO_INDEX="1",
+        PIP_DISABLE_PIP_VERSION_CHECK="1",
+        PIP_NO_COMPILE="1",  # which takes longer than all the rest
         UV_FIND_LINKS=str(wheels),
         UV_OFFLINE="1",
         UV_PYTHON=sys.executable,
@@ -325,27 +341,117 @@ def install(installer: str, package: Path, variables: dict[str, str]) -> Path:
     if installer == "pip":
         subprocess.run([sys.executable, "-m", "venv", str(directory)], check=True)
         line = [str(binaries / "python"), "-m", "pip", "install"]
+    elif installer == "uv pip":
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(directory)], check=True)
+        line = [sys.executable, "-m", "uv", "pip", "install", "--python", str(binaries / "python")]
     else:
         line = [sys.executable, "-m", *installer.split(), "install"]
     subprocess.run([*line, str(package)], env=variables, check=True, capture_output=True)
     return binaries / "pyunshare"
 
 
+def environment_with_pip(version: str, wheels: Path, variables: dict[str, str]) -> Path:
+    """Make a virtual environment that has this pip, and setuptools; return its Python."""
+    directory = support.new_directory()
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(directory)], check=True)
+    python = directory / "bin" / "python"
+    named = {path.name.split("-")[1]: path for path in wheels.glob("pip-*.whl")}
+    (newest,) = named.keys() - set(PIPS)
+    wheel = named[version or newest]
+    line = [str(python), f"{wheel}/pip", "install", "--quiet", str(wheel), "setuptools"]
+    shown = subprocess.run(line, env=variables, check=False, capture_output=True, text=True)
+    if shown.returncode != 0:
+        last_line = shown.stderr.strip().splitlines()[-1]
+        pytest.skip(f"{wheel.name} does not run with this Python: {last_line}")
+    return python
+
+
+def check_isolation(command: Path) -> None:
+    """Nothing that variables lead to is imported by this command."""
+    assert command.read_text().splitlines()[0].endswith(" -ISXutf8")
+    with decoys.none_run(support.new_directory()) as directory:
+        hostile = decoys.environment(directory)
+        shown = subprocess.run(
+            [str(command), "-r", "id", "-u"],
+            cwd=directory,
+            env={**support.ENVIRONMENT, **hostile},
+            capture_output=True,
+            check=False,
+        )
+        assert (shown.stdout, shown.stderr) == (b"0\n", b"")
+
+
+@pytest.mark.thorough
+@needs("build", "setuptools", "user namespaces")
+@pytest.mark.parametrize("version", PIPS)
+def test_whichever_pip_installs_it_the_command_is_isolated(
+    version: str, dist: Path, wheels: Path, offline: dict[str, str]
+) -> None:
+    python = environment_with_pip(version, wheels, offline)
+    pip = [str(python), "-m", "pip"]
+    command, sdist = python.with_name("pyunshare"), str(the_sdist(dist))
+    built = str(support.new_directory())
+    for steps in (
+        [["install", sdist]],
+        [["install", "--no-build-isolation", sdist]],
+        [
+            ["wheel", "--no-build-isolation", "--wheel-dir", built, sdist],
+            ["install", "--find-links", built, "pyunshare"],
+        ],
+    ):
+        for step in steps:
+            subprocess.run([*pip, *step], env=offline, check=True, capture_output=True)
+        check_isolation(command)
+        uninstall = [*pip, "uninstall", "--yes", "pyunshare"]
+        subprocess.run(uninstall, env=offline, check=True, capture_output=True)
+        assert not command.exists()
+
+
+@pytest.mark.thorough
+@needs("build", "setuptools", "user namespaces", "uv")
+@pytest.mark.parametrize("builder", ["build --no-isolation", "build", "uv build"])
+def test_whatever_builds_a_wheel_the_command_is_isolated(
+    builder: str, dist: Path, offline: dict[str, str]
+) -> None:
+    output = support.new_directory()
+    line = [sys.executable, "-m", *builder.split(), "--wheel", str(copy_of_checkout())]
+    option = "--out-dir" if builder == "uv build" else "--outdir"
+    subprocess.run([*line, option, str(output)], env=offline, check=True, capture_output=True)
+    assert not the_wheel(output).name.endswith("-any.whl")  # for it is not for any machine
+    check_isolation(install("pip", the_wheel(output), offline))
+
+
+INSTALLERS = ("pip", "pipx", "uv tool", "uv pip")
+
+
 @pytest.mark.thorough
 @needs("build", "pipx", "setuptools", "user namespaces", "uv")
-@pytest.mark.parametrize("installer", ["pip", "pipx", "uv tool"])
+@pytest.mark.parametrize("installer", INSTALLERS)
+def test_what_a_packager_has_named_stays(installer: str, offline: dict[str, str]) -> None:
+    interpreter = os.path.realpath(sys.executable)
+    output = build(copy_of_checkout(), "--wheel", PYUNSHARE_INTERPRETER=interpreter)
+    assert the_wheel(output).name.endswith("-py3-none-any.whl")
+    command = install(installer, the_wheel(output), offline)
+    assert command.read_text().startswith(f"#!{interpreter} -ISXutf8\n")
+    check_isolation(command)
+
+
+@pytest.mark.thorough
+@needs("build", "pipx", "setuptools", "user namespaces", "uv")
+@pytest.mark.parametrize("installer", INSTALLERS)
 @pytest.mark.parametrize("package", [the_sdist, the_wheel], ids=["sdist", "wheel"])
 def test_installed_and_run(
-    dist: Path, offline: dict[str, str], installer: str, package: object
+    dist: Path, offline: dict[str, str], installer: str, package: Callable[[Path], Path]
 ) -> None:
-    assert callable(package)
     command = install(installer, package(dist), offline)
+    if package is the_sdist:
+        check_isolation(command)
+    else:  # installers write the line, and with it the options, anew
+        assert not command.read_text().splitlines()[0].endswith(" -ISXutf8")
     shown = subprocess.run(
         [str(command), "-r", "id", "-u"], env=support.ENVIRONMENT, capture_output=True, check=False
     )
     assert (shown.stdout, shown.stderr) == (b"0\n", b"")
-    first_line = command.read_text().splitlines()[0]
-    assert first_line.endswith(" -ISXutf8") == (package is the_sdist), first_line
     prefix = command.resolve().parent.parent
     assert [name for name in INSTALLED_DATA if not (prefix / name).is_file()] == []
 
