@@ -22,6 +22,9 @@ GRACE = 5  # seconds from the failure of a test that takes too long to the end o
 if os.environ.get("HYPOTHESIS_PROFILE") == "deep":
     os.environ.setdefault("PYTEST_TIMEOUT", "36000")
 
+# As Python sets them; tests send SIGINT to their own process, too.
+DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL}
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name our own mark; adopt what tests orphan, so that it can be found."""
@@ -36,9 +39,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ("execv", "execve", "_exit"):
         setattr(posix, name, _for_children_only(name, getattr(posix, name)))
     # A job in the background has these ignored, and so would all that the tests start.
-    for number in (signal.SIGINT, signal.SIGQUIT):
+    for number, handler in DEFAULTS.items():
         if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, handler)
 
 
 def _leave_the_mounts_of_others() -> None:
