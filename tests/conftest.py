@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
-import machine
 import pytest
-import support
 
 from pyunshare import syscalls
+from tests.helpers import machine, support
 
 GRACE = 5  # seconds from the failure of a test that takes too long to the end of all
 

@@ -8,8 +8,6 @@ from errno import EINVAL, ENOSPC, EPERM
 from pathlib import Path
 
 import pytest
-import support
-from hinting import hints_of
 
 from pyunshare.diagnostics import advice
 from pyunshare.diagnostics import files as advice_files
@@ -18,6 +16,8 @@ from pyunshare.diagnostics import namespaces as advice_namespaces
 from pyunshare.diagnostics.namespaces import is_older
 from pyunshare.diagnostics.system import INITIAL_USER_NAMESPACE
 from pyunshare.errors import Failure, ReportedFailure
+from tests.helpers import support
+from tests.helpers.hinting import hints_of
 
 REFUSED = Failure("unshare failed", EPERM)
 

@@ -20,8 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import support
-from machine import needs
 
 import pyunshare
 from pyunshare.api import aio as asynchronous
@@ -29,6 +27,8 @@ from pyunshare.api import kwargs as keywords
 from pyunshare.api import popen as interface
 from pyunshare.api.exceptions import launch_error
 from pyunshare.options.option import OPTIONS
+from tests.helpers import support
+from tests.helpers.machine import needs
 
 pytestmark = needs("root", "child lists")
 

@@ -10,15 +10,14 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import comparing
-import machine
 import pytest
-import support
-import test_comparison as tables
-from api_driver import INTEGERS
-from comparing import Observation, differences
-from machine import needs
-from support import ROOT, WITH_SUBORDINATE_IDS, Program, User, Word
+
+from tests import test_comparison as tables
+from tests.helpers import comparing, machine, support
+from tests.helpers.api_driver import INTEGERS
+from tests.helpers.comparing import Observation, differences
+from tests.helpers.machine import needs
+from tests.helpers.support import ROOT, WITH_SUBORDINATE_IDS, Program, User, Word
 
 pytestmark = [
     pytest.mark.thorough,
@@ -33,7 +32,7 @@ def driver(user: User, *words: str) -> Program:
     """The driver as a program that this user can execute."""
     package = support.copied_package() if user.uid else support.CHECKOUT
     script = support.new_directory() / "api_driver.py"
-    script.write_text((support.TESTS / "api_driver.py").read_text())
+    script.write_text((support.HELPERS / "api_driver.py").read_text())
     script.chmod(0o644)
     arguments = ("-I", "-X", "utf8", str(script), str(package), *words)
     for interpreter in dict.fromkeys(

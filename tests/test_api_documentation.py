@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import support
-from machine import needs
 
 from building import stub
 from pyunshare.api.kwargs import KEYWORDS
+from tests.helpers import support
+from tests.helpers.machine import needs
 
 TEXT = (support.CHECKOUT / "docs" / "python.md").read_text()
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)

@@ -9,15 +9,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
-import support
-from machine import needs
-from test_api import by_way
 
 import pyunshare
+from tests.helpers import support
+from tests.helpers.machine import needs
+from tests.test_api import by_way
 
 # Of the moments, each of which takes a launch
 SHARE = 1.0 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 0.2
@@ -122,7 +121,7 @@ def test_64_programs_at_once_are_killed() -> None:
 def test_an_exception_at_any_moment_is_raised_and_leaves_nothing(way: dict[str, Any]) -> None:
     """A signal handler raises it, in run() or in what ends the program after a timeout."""
     shown = subprocess.run(
-        [sys.executable, Path(__file__).with_name("interrupted.py"), str(way), str(SHARE)],
+        [sys.executable, "-m", "tests.helpers.interrupted", str(way), str(SHARE)],
         env={**os.environ, "PYTHONPATH": str(support.CHECKOUT)},
         capture_output=True,
         text=True,

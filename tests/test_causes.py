@@ -7,12 +7,12 @@ from errno import EPERM
 from pathlib import Path
 
 import pytest
-from machine import needs
 
 from pyunshare.diagnostics import probes as experiments
 from pyunshare.diagnostics import system as causes
 from pyunshare.diagnostics.system import NAMESPACES, Machine
 from pyunshare.syscalls import CLONE_NEWNS, CLONE_NEWTIME, CLONE_NEWUSER, load_c_library
+from tests.helpers.machine import needs
 
 
 class Tree:

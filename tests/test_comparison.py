@@ -14,12 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Union
 
-import comparing
 import pytest
-import support
-from comparing import Observation, assert_same, both, differences, made_root
-from machine import needs
-from support import (
+
+from tests.helpers import comparing, support
+from tests.helpers.comparing import Observation, assert_same, both, differences, made_root
+from tests.helpers.machine import needs
+from tests.helpers.support import (
     NAME,
     ROOT,
     UNKNOWN,

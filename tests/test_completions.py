@@ -8,15 +8,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import interactive
 import pytest
-import support
-from machine import needs
 
 from building import completions
 from pyunshare.options.option import OPTIONS
 from pyunshare.options.request import PROPAGATION
 from pyunshare.options.signals import signal_number
+from tests.helpers import interactive, support
+from tests.helpers.machine import needs
 
 DIRECTORY = support.CHECKOUT / "completions"
 

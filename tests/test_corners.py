@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 
 import pytest
-import support
-from faults import tracing
-from machine import needs
+
+from tests.helpers import support
+from tests.helpers.faults import tracing
+from tests.helpers.machine import needs
 
 pytestmark = needs("root", "compiler")
 

@@ -12,10 +12,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import debian_roots
 import pytest
-import support
-from machine import needs
+
+from tests import debian_roots
+from tests.helpers import support
+from tests.helpers.machine import needs
 
 ON_CLEAN_DEBIAN = support.TESTS / "on_clean_debian"
 MIRROR = "http://localhost:1/debian/"

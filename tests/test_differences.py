@@ -7,13 +7,20 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 
-import machine
 import pytest
-import support
-from comparing import PROBE, Observation, made_root, observe, substituted
-from differences import RULES
-from machine import needs
-from support import NAME, ROOT, WITH_SUBORDINATE_IDS, WITHOUT_SUBORDINATE_IDS, User, Word
+
+from tests.helpers import machine, support
+from tests.helpers.comparing import PROBE, Observation, made_root, observe, substituted
+from tests.helpers.differences import RULES
+from tests.helpers.machine import needs
+from tests.helpers.support import (
+    NAME,
+    ROOT,
+    WITH_SUBORDINATE_IDS,
+    WITHOUT_SUBORDINATE_IDS,
+    User,
+    Word,
+)
 
 pytestmark = [
     needs("root", "compiler", "reference", "subordinate id files"),

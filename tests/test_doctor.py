@@ -12,9 +12,13 @@ from errno import EPERM
 from typing import Any
 
 import pytest
-import support
-from machine import needs
-from support import (
+
+from pyunshare.doctor import checks as doctor_module
+from pyunshare.doctor.__main__ import run
+from pyunshare.doctor.report import Outcome
+from tests.helpers import support
+from tests.helpers.machine import needs
+from tests.helpers.support import (
     PATIENCE,
     ROOT,
     WITH_SUBORDINATE_IDS,
@@ -24,10 +28,6 @@ from support import (
     User,
     Word,
 )
-
-from pyunshare.doctor import checks as doctor_module
-from pyunshare.doctor.__main__ import run
-from pyunshare.doctor.report import Outcome
 
 pytestmark = needs("root", "compiler", "user namespaces", "time namespaces", "cgroup namespaces")
 

@@ -7,11 +7,11 @@ import re
 from collections.abc import Sequence
 
 import pytest
-import support
 
 from pyunshare.options import documentation
 from pyunshare.options.documentation import argument_parser
 from pyunshare.options.option import BY_NAME, OPTIONS, Option
+from tests.helpers import support
 
 PARSER = argument_parser()
 ACTIONS = {action.option_strings[-1]: action for action in PARSER._actions if action.option_strings}

@@ -7,15 +7,13 @@ import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
-import machine
 import pytest
-import sessions
-import support
-from machine import needs
-from sessions import ORDINARY_USER, Session, Terminal
 
 from pyunshare import syscalls
 from pyunshare.options.option import OPTIONS, Option
+from tests.helpers import machine, sessions, support
+from tests.helpers.machine import needs
+from tests.helpers.sessions import ORDINARY_USER, Session, Terminal
 
 DOCUMENTS = [
     support.CHECKOUT / "README.md",

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import support
 
 from pyunshare import syscalls
 from pyunshare.errors import Failure
@@ -19,6 +18,7 @@ from pyunshare.launch import steps as launch
 from pyunshare.options.parser import CommandLine
 from pyunshare.options.request import Request
 from pyunshare.options.signals import signal_number, signal_numbers
+from tests.helpers import support
 
 
 def request_of(*words: str) -> Request:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import comparing
 import pytest
-import support
-from machine import needs
-from support import ROOT, WITHOUT_SUBORDINATE_IDS, User
+
+from tests.helpers import comparing, support
+from tests.helpers.machine import needs
+from tests.helpers.support import ROOT, WITHOUT_SUBORDINATE_IDS, User
 
 pytestmark = needs("root", "compiler", "reference", "subordinate id files")
 

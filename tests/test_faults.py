@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import support
-from faults import (
+
+from tests.helpers import support
+from tests.helpers.faults import (
     FORK,
     LAUNCHER,
     OPEN,
@@ -26,8 +27,8 @@ from faults import (
     run_with_fault,
     stopped_at,
 )
-from machine import needs
-from support import ROOT, WITH_SUBORDINATE_IDS, WITHOUT_SUBORDINATE_IDS, Program, User
+from tests.helpers.machine import needs
+from tests.helpers.support import ROOT, WITH_SUBORDINATE_IDS, WITHOUT_SUBORDINATE_IDS, Program, User
 
 pytestmark = [
     pytest.mark.thorough,

@@ -20,18 +20,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Callable, NamedTuple
 
-import c_library
-import comparing
-import differences
-import generating
-import profiles
-import support
-from comparing import Observation
-from generating import Line, Map, Start, Use
 from hypothesis import assume, event, given, note, settings
 from hypothesis import strategies as st
-from machine import needs
-from support import NAME, ROOT, WITH_SUBORDINATE_IDS, WITHOUT_SUBORDINATE_IDS, Program, User
+
+from tests.helpers import c_library, comparing, differences, generating, profiles, support
+from tests.helpers.comparing import Observation
+from tests.helpers.generating import Line, Map, Start, Use
+from tests.helpers.machine import needs
+from tests.helpers.support import (
+    NAME,
+    ROOT,
+    WITH_SUBORDINATE_IDS,
+    WITHOUT_SUBORDINATE_IDS,
+    Program,
+    User,
+)
 
 pytestmark = [
     needs("root", "compiler", "reference", "subordinate id files"),

@@ -7,20 +7,20 @@ import re
 import shlex
 
 import pytest
-import support
-from faults import Fault, run_traced, run_with_fault
-from hinting import ALWAYS, Told, on_terminal, root_with, tell
-from machine import needs
-from support import (
+
+from pyunshare.diagnostics.hints import RULES
+from tests.helpers import support
+from tests.helpers.faults import Fault, run_traced, run_with_fault
+from tests.helpers.hinting import ALWAYS, Told, on_terminal, root_with, tell
+from tests.helpers.machine import needs
+from tests.helpers.support import (
     NAME,
     ROOT,
     WITHOUT_SUBORDINATE_IDS,
     User,
     command,
 )
-from test_isolation import hostile_root
-
-from pyunshare.diagnostics.hints import RULES
+from tests.test_isolation import hostile_root
 
 pytestmark = needs("root", "compiler", "user namespaces")
 

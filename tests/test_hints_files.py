@@ -10,20 +10,20 @@ from errno import EPERM
 from pathlib import Path
 
 import pytest
-import support
-from hinting import ALWAYS, Told, hints_of, own, root_with, tell, works
-from machine import needs
-from support import (
+
+from pyunshare.diagnostics.system import Machine
+from pyunshare.errors import Failure
+from tests.helpers import support
+from tests.helpers.hinting import ALWAYS, Told, hints_of, own, root_with, tell, works
+from tests.helpers.machine import needs
+from tests.helpers.support import (
     NAME,
     ROOT,
     WITHOUT_SUBORDINATE_IDS,
     User,
     command,
 )
-from test_isolation import busybox
-
-from pyunshare.diagnostics.system import Machine
-from pyunshare.errors import Failure
+from tests.test_isolation import busybox
 
 pytestmark = [pytest.mark.thorough, needs("root", "compiler", "user namespaces")]
 

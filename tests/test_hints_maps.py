@@ -10,18 +10,18 @@ import shutil
 from pathlib import Path
 
 import pytest
-import support
-from hinting import hints_of, inside, tell, works
-from machine import needs
-from support import (
+
+from pyunshare.errors import Failure
+from tests.helpers import support
+from tests.helpers.hinting import hints_of, inside, tell, works
+from tests.helpers.machine import needs
+from tests.helpers.support import (
     NAME,
     ROOT,
     WITH_SUBORDINATE_IDS,
     WITHOUT_SUBORDINATE_IDS,
     User,
 )
-
-from pyunshare.errors import Failure
 
 pytestmark = [pytest.mark.thorough, needs("root", "compiler", "user namespaces")]
 

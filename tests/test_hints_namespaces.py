@@ -10,19 +10,19 @@ from errno import EINVAL, EPERM
 from pathlib import Path
 
 import pytest
-import support
-from faults import Fault, run_with_fault
-from hinting import ALWAYS, USERS, Told, inside, own, tell, works
-from machine import needs
-from support import (
+
+from pyunshare.diagnostics.system import NAMESPACES
+from tests.helpers import support
+from tests.helpers.faults import Fault, run_with_fault
+from tests.helpers.hinting import ALWAYS, USERS, Told, inside, own, tell, works
+from tests.helpers.machine import needs
+from tests.helpers.support import (
     NAME,
     ROOT,
     WITHOUT_SUBORDINATE_IDS,
     User,
     command,
 )
-
-from pyunshare.diagnostics.system import NAMESPACES
 
 pytestmark = [pytest.mark.thorough, needs("root", "compiler", "user namespaces")]
 

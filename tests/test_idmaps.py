@@ -6,13 +6,13 @@ import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import profiles
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pyunshare.errors import Failure
 from pyunshare.options.ranges import Range, map_lines, parse_range, with_single
+from tests.helpers import profiles
 
 Line = tuple[int, int, int]
 Pair = tuple[int, int]

@@ -8,9 +8,9 @@ import importlib.util
 from collections.abc import Iterable, Iterator, Mapping
 
 import pytest
-import support
 
 import pyunshare
+from tests.helpers import support
 
 # A module may import from its own line and from those below.
 ORDER = (

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import decoys
 import pytest
-import support
-from machine import needs
 
 from building import amalgamation, script
+from tests.helpers import support
+from tests.helpers.machine import needs
 
 SCRIPT = Path(sys.executable).with_name("pyunshare")
 

@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import support
-from faults import Fault, Traced, run_traced, run_with_fault
-from machine import needs
-from support import Result, Word
+
+from tests.helpers import support
+from tests.helpers.faults import Fault, Traced, run_traced, run_with_fault
+from tests.helpers.machine import needs
+from tests.helpers.support import Result, Word
 
 pytestmark = [
     pytest.mark.thorough,

@@ -8,12 +8,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import support
-from machine import needs
 
 from pyunshare import translation as language
 from pyunshare.errors import Failure, in_english
 from pyunshare.messages import Reporter
+from tests.helpers import support
+from tests.helpers.machine import needs
 
 CATALOGUES = Path("/usr/share/locale")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-import support
 
 from pyunshare.options.option import OPTIONS
+from tests.helpers import support
 
 TEXT = (support.CHECKOUT / "docs" / "list-of-tests.md").read_text()
 NAMED = sorted(set(re.findall(r"`(\w+)::(\w+)`", TEXT)))

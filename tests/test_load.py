@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-import support
-from faults import comparable_message
-from machine import needs
-from support import ROOT, WITH_SUBORDINATE_IDS, Program, Result, User, Word
+
+from tests.helpers import support
+from tests.helpers.faults import comparable_message
+from tests.helpers.machine import needs
+from tests.helpers.support import ROOT, WITH_SUBORDINATE_IDS, Program, Result, User, Word
 
 pytestmark = [pytest.mark.thorough, needs("root", "compiler", "user namespaces", "child lists")]
 

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import comparing
 import pytest
-import support
-from machine import needs
-from support import (
+
+from tests.helpers import comparing, support
+from tests.helpers.machine import needs
+from tests.helpers.support import (
     ROOT,
     WITH_SUBORDINATE_IDS,
     WITHOUT_SUBORDINATE_IDS,

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import support
-from machine import needs
 
 from pyunshare import __version__
 from pyunshare.options.option import OPTIONS, Option
 from pyunshare.options.table import GENERAL
+from tests.helpers import support
+from tests.helpers.machine import needs
 
 MAN = support.CHECKOUT / "man"
 PAGE = MAN / "pyunshare.1"

@@ -12,11 +12,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import support
-from faults import run_traced
-from machine import needs
-from support import ENVIRONMENT, Program, Word
-from test_isolation import LAUNCHES, hostile_root, named_after
+
+from tests.helpers import support
+from tests.helpers.faults import run_traced
+from tests.helpers.machine import needs
+from tests.helpers.support import ENVIRONMENT, Program, Word
+from tests.test_isolation import LAUNCHES, hostile_root, named_after
 
 MAKER = support.CHECKOUT / "building" / "one_file.py"
 START = support.CHECKOUT / "building" / "one_file_main.py"

@@ -21,11 +21,11 @@ from types import ModuleType
 
 import decoys
 import pytest
-import support
-from machine import needs
-from support import CHECKOUT, WITHOUT_SUBORDINATE_IDS
 
 from building import amalgamation
+from tests.helpers import support
+from tests.helpers.machine import needs
+from tests.helpers.support import CHECKOUT, WITHOUT_SUBORDINATE_IDS
 
 PACKAGING = CHECKOUT / "packaging"
 RELEASE = PACKAGING / "release.py"

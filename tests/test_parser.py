@@ -6,16 +6,15 @@ import os
 import posix
 import string
 
-import profiles
 import pytest
-import support
-from c_library import ParsedLine, getopt_long
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pyunshare.errors import UsageFailure
 from pyunshare.messages import Reporter, run_and_exit
 from pyunshare.options.option import OPTIONS
+from tests.helpers import profiles, support
+from tests.helpers.c_library import ParsedLine, getopt_long
 
 NAME = "unshare"
 

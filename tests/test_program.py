@@ -23,10 +23,7 @@ from errno import (
 from pathlib import Path
 from typing import Callable, NamedTuple
 
-import profiles
 import pytest
-import support
-from c_library import execve, execvp, shell_of_user
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -34,6 +31,8 @@ from pyunshare.errors import Failure
 from pyunshare.launch import login_shell as login_shells
 from pyunshare.launch.login_shell import start_login_shell
 from pyunshare.launch.program import DEFAULT_PATH, filter_env, getenv, start_program
+from tests.helpers import profiles, support
+from tests.helpers.c_library import execve, execvp, shell_of_user
 
 NOBODY = 65534  # root may read and search everything, so that nothing would be refused to it
 FAULT_OF_THE_TEST = 125  # a status that no program of these tests ends with

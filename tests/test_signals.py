@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-import support
-from faults import FORK, moments, start_with_signal_at, stopped_at, tracing
-from machine import needs
-from support import WITHOUT_SUBORDINATE_IDS, Program, Word
+
+from tests.helpers import support
+from tests.helpers.faults import FORK, moments, start_with_signal_at, stopped_at, tracing
+from tests.helpers.machine import needs
+from tests.helpers.support import WITHOUT_SUBORDINATE_IDS, Program, Word
 
 pytestmark = [pytest.mark.thorough, needs("root", "compiler", "user namespaces", "child lists")]
 

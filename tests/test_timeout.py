@@ -6,19 +6,22 @@ import sys
 from pathlib import Path
 
 import pytest
-import support
+
+from tests.helpers import support
 
 pytest.importorskip("pytest_timeout")
 
 WAITING = """
-import conftest, os
+import os
+from tests import conftest
 conftest.GRACE = 1
 def test_pipe():
     reader, writer = os.pipe()
     os.read(reader, 1)
 """
 SWALLOWING = """
-import _thread, conftest
+import _thread
+from tests import conftest
 conftest.GRACE = 1
 def test_lock():
     lock = _thread.allocate_lock()
@@ -35,7 +38,7 @@ def pytest_on(source: str, directory: Path) -> support.Result:
     """Run a test with our settings, for a second."""
     (directory / "test_hanging.py").write_text(source)
     settings = support.CHECKOUT / "tox.ini"
-    command = [sys.executable, "-m", "pytest", "-c", str(settings), "-p", "conftest"]
+    command = [sys.executable, "-m", "pytest", "-c", str(settings), "-p", "tests.conftest"]
     command += ["-p", "no:cacheprovider", "--timeout=1", str(directory)]
     return support.run(command)
 

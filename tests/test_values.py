@@ -9,9 +9,7 @@ import signal
 from errno import EINVAL, ENOENT, ENOTDIR, ERANGE
 from typing import Callable
 
-import profiles
 import pytest
-from c_library import LeadingNumber, signal_name, strtoll, strtoull
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -28,6 +26,8 @@ from pyunshare.options.values import (
     signed,
     unsigned,
 )
+from tests.helpers import profiles
+from tests.helpers.c_library import LeadingNumber, signal_name, strtoll, strtoull
 
 OUT_OF_RANGE = os.strerror(ERANGE)
 INVALID = os.strerror(EINVAL)

@@ -17,10 +17,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
-sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT)]
+sys.path.insert(0, str(CHECKOUT))
 
-import sessions  # noqa: E402
-import support  # noqa: E402
+from tests.helpers import sessions, support  # noqa: E402
 
 TEMPLATE = HERE / "template.svg"
 PICTURE = HERE.parent / "demonstration.svg"

@@ -34,7 +34,8 @@ from pyunshare.options.parser import CommandLine
 Word = Union[str, bytes]
 Found = TypeVar("Found")
 
-TESTS = Path(__file__).resolve().parent
+HELPERS = Path(__file__).resolve().parent
+TESTS = HELPERS.parent
 CHECKOUT = TESTS.parent
 STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 BASH_COMPLETION = "/usr/share/bash-completion/bash_completion"
@@ -93,7 +94,7 @@ def compiler() -> str | None:
 def compiled(name: str) -> Path:
     """The static program made from NAME.c, compiled once in a session."""
     program = workspace() / name
-    command = [compiler() or "cc", "-static", "-O1", "-o", str(program), str(TESTS / f"{name}.c")]
+    command = [compiler() or "cc", "-static", "-O1", "-o", str(program), str(HELPERS / f"{name}.c")]
     subprocess.run(command, check=True)
     program.chmod(0o755)
     return program

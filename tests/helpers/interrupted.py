@@ -1,8 +1,9 @@
 """Start a program from Python, with an exception at one moment after the other.
 
-``python interrupted.py KEYWORDS SHARE`` takes, by chance, that share of the moments at which
-CPython would run a signal handler in the calling thread, and prints what went wrong at one: an
-exception that was lost, a process, thread or descriptor that was left, a call that did not return.
+``python -m tests.helpers.interrupted KEYWORDS SHARE`` takes, by chance, that share of the moments
+at which CPython would run a signal handler in the calling thread, and prints what went wrong at
+one: an exception that was lost, a process, thread or descriptor that was left, a call that did not
+return.
 """
 
 from __future__ import annotations
@@ -21,12 +22,11 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-import support
-
 import pyunshare
 from pyunshare.api import exceptions, threads
 from pyunshare.api import popen as interface
 from pyunshare.api import spawn as starting
+from tests.helpers import support
 
 # Whose code is interrupted; not socket.py, whose socketpair() loses a descriptor at some moments
 MODULES = (interface, threads, starting, exceptions, subprocess, contextlib)

@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pexpect
-import support
-from support import ROOT, User
+
+from tests.helpers import support
+from tests.helpers.support import ROOT, User
 
 ORDINARY_USER = User("user", 1000, 1000, (1000,))
 USERS = {"#": ROOT, "$": ORDINARY_USER}

@@ -19,7 +19,8 @@ from collections.abc import Iterable
 from typing import Callable
 
 import pytest
-import support
+
+from tests.helpers import support
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-import support
+from tests.helpers import support
 
 PROMPT = b"(ready)"
 LINE_BEGINS, LINE_ENDS = b"(line: ", b" :line)"

@@ -12,8 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import support
-from support import (
+
+from pyunshare.diagnostics.hints import Hints
+from pyunshare.options.request import Request
+from tests.helpers import support
+from tests.helpers.support import (
     NAME,
     ROOT,
     WITH_SUBORDINATE_IDS,
@@ -23,10 +26,7 @@ from support import (
     Word,
     command,
 )
-from test_isolation import busybox
-
-from pyunshare.diagnostics.hints import Hints
-from pyunshare.options.request import Request
+from tests.test_isolation import busybox
 
 ALWAYS = {**support.ENVIRONMENT, "PYUNSHARE_HINTS": "always"}
 USERS = pytest.mark.parametrize(

@@ -12,11 +12,11 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
-import support
 from hypothesis import strategies as st
-from support import ROOT, User
 
 from pyunshare.options.option import BY_NAME, OPTIONS, Option
+from tests.helpers import support
+from tests.helpers.support import ROOT, User
 
 Drawn = TypeVar("Drawn")
 

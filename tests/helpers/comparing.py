@@ -15,9 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import machine
-import support
-from support import ROOT, Program, User, Word
+from tests.helpers import machine, support
+from tests.helpers.support import ROOT, Program, User, Word
 
 REPEATED = ("argument", "environment", "mount")
 PIDS = ("pid", "parent", "session", "process_group", "terminal/foreground_group")

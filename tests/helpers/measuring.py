@@ -1,7 +1,8 @@
 """A plugin of pytest's: the command under test becomes ``measured.py``, its data coverage.py's.
 
-``coverage run -m pytest -p measuring`` measures the tests of single functions in pytest's own
-process, and with this plugin every process of the launches that tests make. See ``tox.ini``.
+``coverage run -m pytest -p tests.helpers.measuring`` measures the tests of single functions in
+pytest's own process, and with this plugin every process of the launches that tests make. See
+``tox.ini``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import pytest
 
 from pyunshare.api import popen as interface
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).resolve().parents[2]
 DATA = CHECKOUT / ".coverage.launches"  # to be combined with that of pytest's own process
 
 
@@ -32,7 +33,7 @@ def _prepare() -> Path:
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(CHECKOUT / "pyunshare", place / "pyunshare", ignore=ignore)
     shutil.copytree(Path(coverage.__file__).parent, place / "coverage", ignore=ignore)
-    shutil.copy(CHECKOUT / "tests" / "measured.py", place)
+    shutil.copy(Path(__file__).with_name("measured.py"), place)
     compileall.compile_dir(place, quiet=1)
     (place / "reached").mkdir()
     for path in [place, *place.rglob("*")]:

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import support
-from support import ROOT, Program, Result, User, Word
+from tests.helpers import support
+from tests.helpers.support import ROOT, Program, Result, User, Word
 
 FORK = "clone,?fork,?vfork,?clone3"
 OPEN = "openat,?open"

@@ -1,0 +1,1 @@
+"""The tests of pyunshare; what they share is in helpers/."""

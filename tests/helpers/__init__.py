@@ -1,0 +1,1 @@
+"""What the tests share: launches and their comparison, and what the machine allows."""
