@@ -10,11 +10,10 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-import decoys
 import pytest
 
 from building import amalgamation, script
-from tests.helpers import support
+from tests.helpers import decoys, support
 from tests.helpers.machine import needs
 
 SCRIPT = Path(sys.executable).with_name("pyunshare")

@@ -19,11 +19,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 
-import decoys
 import pytest
 
 from building import amalgamation
-from tests.helpers import support
+from tests.helpers import decoys, support
 from tests.helpers.machine import needs
 from tests.helpers.support import CHECKOUT, WITHOUT_SUBORDINATE_IDS
 
