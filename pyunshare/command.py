@@ -17,8 +17,14 @@ def main(name: "str | None" = None) -> "NoReturn":
     """Do what ``sys.argv`` says, under the name that it was started by, and end the process."""
     if name is None:
         name = sys.argv[0].rpartition("/")[2]
-    reporter = Reporter(name, sys.argv[1:])
+    reporter = Reporter(name, sys.argv[1:], _rehearse)
     run_and_exit(reporter, _run, reporter)
+
+
+def _rehearse(argv: "list[str]") -> None:
+    from .launch.rehearsal import rehearse
+
+    rehearse(argv)
 
 
 def _run(reporter: Reporter) -> int:

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, NoReturn, Protocol
 
-    from .diagnostics.hints import Hints
+    from .diagnostics.rules import Hints
     from .options.request import Request
 
     class AnyReporter(Protocol):
@@ -34,12 +34,19 @@ ENGLISH = (b"C", b"POSIX")  # locales without catalogues
 class Reporter:
     """Reports on standard error, under the name that the command was started by.
 
-    Hints are drawn from ``argv``, the words after that name, and from what they ask for.
+    Hints are drawn from ``argv``, the words after that name, and from what they ask for; for them
+    ``rehearse`` does all of a launch but the program.
     """
 
-    def __init__(self, name: str, argv: "list[str]") -> None:
+    def __init__(
+        self,
+        name: str,
+        argv: "list[str]",
+        rehearse: "Callable[[list[str]], None] | None" = None,
+    ) -> None:
         self.name = name
         self.argv = argv
+        self._rehearse = rehearse
         self.request: Request | None = None
         self._hints: Hints | None = None
         self._may_load = True
@@ -103,9 +110,9 @@ class Reporter:
         if not self._hints and self.request and self._may_load:
             wish = posix.environ.get(b"PYUNSHARE_HINTS")
             if wish == b"always" or (wish != b"never" and posix.isatty(STANDARD_ERROR)):
-                from .diagnostics.hints import Hints
+                from .diagnostics.rules import Hints
 
-                self._hints = Hints(self.name, self.argv, self.request)
+                self._hints = Hints(self.name, self.argv, self.request, self._rehearse)
         return self._hints is not None
 
 

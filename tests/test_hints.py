@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
 
 import pytest
 
-from pyunshare.diagnostics.hints import RULES
+from pyunshare.diagnostics.rules import RULES
 from tests.helpers import support
 from tests.helpers.faults import Fault, run_traced, run_with_fault
 from tests.helpers.hinting import ALWAYS, Told, on_terminal, root_with, tell
@@ -242,7 +243,7 @@ def test_nothing_is_loaded_without_need(words: list[str], loads: bool) -> None:
         options = ["--seccomp-bpf", "-e", "trace=openat,?open"]
         traced = run_traced(command(), words, options, environment=environment)
         assert traced.result.status == 0
-        assert any("/hints." in line for line in traced.trace) == expected
+        assert any("/rules." in line for line in traced.trace) == expected
 
 
 @needs("strace", "busybox")
@@ -279,7 +280,7 @@ def test_nothing_is_loaded_from_a_new_root(words: list[str]) -> None:
 def test_a_name_from_a_new_root_cannot_confuse_the_terminal() -> None:
     root = root_with(script=b"#!/a\x1b[2J\x07\xff\n")
     told = tell("-R", str(root), "/bin/script")
-    assert "/a?[2J??" in told.cause
+    assert "'/a\\x1b[2J\\x07\\xff'" in told.cause
     assert b"\x1b" not in told.result.stderr
 
 
@@ -296,13 +297,39 @@ def test_a_program_that_is_a_trap(kind: str) -> None:
 # ---- the documentation --------------------------------------------------------------------------
 
 
-def test_every_message_with_hints_is_documented() -> None:
-    """Each beginning in the table of rules is in the documentation's tables."""
+def documented_rules() -> list[tuple[str, ...]]:
+    """The rows of the documentation's table: step, path, reasons, rule and test."""
     text = (support.CHECKOUT / "docs" / "hints.md").read_text()
-    documented = [cell.split("…")[0] for cell in re.findall(r"`([^`]+)`", text)]
-    documented += ["newuidmap failed", "newgidmap failed", "failed to execute newgidmap"]
-    documented += ["failed to open /proc/", "/proc/"]  # in other words
-    for beginning, _, _ in RULES:
-        assert any(
-            cell.startswith(beginning) or beginning.startswith(cell) for cell in documented if cell
-        ), beginning
+    table = text.partition("| step | errno |")[2].partition("\n\n")[0]
+    found: list[tuple[str, ...]] = []
+    for line in table.splitlines()[2:]:
+        step, reasons, cause, _told, test = (cell.strip() for cell in line.split("|")[1:-1])
+        if step:
+            name, _, path = step.partition(" ")
+        found.append((name, path.strip("`"), reasons or found[-1][2], cause, test.strip("`")))
+    return found
+
+
+def test_every_rule_is_documented() -> None:
+    expected = [
+        (
+            step,
+            path,
+            "any" if reasons is None else ", ".join(errno.errorcode[number] for number in reasons),
+            finder.__name__,
+        )
+        for step, reasons, path, finders in RULES
+        for finder in finders
+    ]
+    rows = documented_rules()
+    found = [(step, path, reasons, cause) for step, path, reasons, cause, _ in rows]
+    assert [row[:3] for row in found] == [row[:3] for row in expected]
+    for row, (_, _, _, rule) in zip(found, expected):
+        assert row[3].endswith(f"`{rule}`"), row
+
+
+def test_every_rule_is_tested() -> None:
+    files = [support.TESTS / "test_commands_told.py", *support.TESTS.glob("test_hints*.py")]
+    tests = re.findall(r"^def test_(\w+)", "".join(path.read_text() for path in files), re.M)
+    for *_, test in documented_rules():
+        assert test in tests

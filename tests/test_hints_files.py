@@ -6,15 +6,14 @@ Where a hint has a command to type, it is typed where that can be: then the laun
 from __future__ import annotations
 
 import shlex
-from errno import EPERM
+from errno import ENODEV, EPERM
 from pathlib import Path
 
 import pytest
 
-from pyunshare.diagnostics.system import Machine
-from pyunshare.errors import Failure
+from pyunshare.diagnostics.system import System
 from tests.helpers import support
-from tests.helpers.hinting import ALWAYS, Told, hints_of, own, root_with, tell, works
+from tests.helpers.hinting import ALWAYS, Told, failed, hints_of, own, root_with, tell, works
 from tests.helpers.machine import needs
 from tests.helpers.support import (
     NAME,
@@ -44,14 +43,14 @@ pytestmark = [pytest.mark.thorough, needs("root", "compiler", "user namespaces")
 def test_proc_without_a_pid_namespace(user: User, words: list[str], typed: str) -> None:
     told = tell(*words, user=user)
     assert told.messages == [f"{NAME}: mount /proc failed: Operation not permitted"]
-    assert told.cause.startswith("a new user namespace can mount the proc of a")
+    assert told.cause.startswith("a new user namespace can only mount the proc of a")
     assert told.typed == [typed]
     works(told, user)
 
 
 def covered(*names: str) -> list[str]:
     """Conditions that cover files of every proc that there is, as container engines do."""
-    procs = [mount.target for mount in Machine().mounts() if mount.kind == "proc"]
+    procs = [mount.target for mount in System().mounts() if mount.kind == "proc"]
     return ["mounts", *(f"bind=/dev/null:{proc}/{name}" for proc in procs for name in names)]
 
 
@@ -79,7 +78,7 @@ def test_a_proc_that_is_covered_is_known_from_before_the_new_root() -> None:
 def test_no_proc_that_a_user_namespace_could_see() -> None:
     directory = support.new_directory()
     conditions = ["mounts"]
-    conditions += [f"tmpfs={mount.target}" for mount in Machine().mounts() if mount.kind == "proc"]
+    conditions += [f"tmpfs={mount.target}" for mount in System().mounts() if mount.kind == "proc"]
     told = tell("-Upf", f"--mount-proc={directory}", "true", conditions=conditions)
     assert told.messages == [f"{NAME}: mount {directory} failed: Operation not permitted"]
     assert told.cause == "a user namespace may mount a proc only where there is one: here is none"
@@ -96,7 +95,7 @@ def test_a_cover_is_no_cause_where_another_proc_is_whole() -> None:
 def test_binary_formats_that_are_the_hosts(tmp_path: Path, release: str, is_old: bool) -> None:
     (tmp_path / "proc" / "sys" / "kernel").mkdir(parents=True)
     (tmp_path / "proc" / "sys" / "kernel" / "osrelease").write_text(f"{release}\n")
-    failure = Failure("mount /proc/sys/fs/binfmt_misc failed", EPERM)
+    failure = failed("mount", EPERM, "/proc/sys/fs/binfmt_misc")
     said = hints_of(["-rpf", "--mount-binfmt", "true"], failure, tmp_path)
     cause = "a user namespace has a binfmt_misc of its own since Linux 6.7, and this is"
     assert said == (f"unshare: hint: {cause} {release}\n" if is_old else "")
@@ -121,7 +120,7 @@ def test_no_directory_for_proc() -> None:
 def test_a_persistent_file_that_is_missing(kind: str, fork: list[str]) -> None:
     directory = support.new_directory()
     told = tell(*fork, f"--{kind}={directory}/a b", "true")
-    assert told.cause == f"{directory}/a b, to bind the namespace on, does not exist"
+    assert told.cause == f"there is no file '{directory}/a b' to bind the namespace to"
     assert told.typed == [f"touch '{directory}/a b'"]
     told = tell(*fork, f"--{kind}={directory}/new/x", "true")
     assert told.typed == [f"mkdir -p {directory}/new && touch {directory}/new/x"]
@@ -131,7 +130,7 @@ def test_a_pid_namespace_to_be_bound_without_fork() -> None:
     file = support.new_directory() / "pid"
     file.touch()
     told = tell(f"--pid={file}", "/bin/true", conditions=["mounts"])
-    assert told.cause.startswith("a PID namespace can be bound when it has its first process")
+    assert told.cause.startswith("a PID namespace can only be bound once it has its first process")
     assert told.typed == [f"pyunshare --fork --pid={file} /bin/true"]
     works(told, ROOT, ["mounts"])
 
@@ -174,7 +173,7 @@ def test_binding_needs_root() -> None:
     file.touch()
     told = tell("-r", f"--uts={file}", "true", user=WITHOUT_SUBORDINATE_IDS)
     assert told.messages[0].endswith(f"on {file} failed: Operation not permitted")
-    assert told.cause == "only root can bind a namespace on a file outside of it"
+    assert told.cause == "only root can bind a namespace to a file outside of it"
     assert told.typed == [f"pyunshare -r --uts={file} true"]
 
 
@@ -281,7 +280,7 @@ def test_a_file_that_is_not_executable() -> None:
     script.chmod(0o644)
     told = tell("-m", str(script))
     assert told.result.status == 126
-    assert told.cause == f"{script} has no permission to be executed"
+    assert told.cause == f'"{script}" has no permission to be executed'
     assert shlex.split(told.typed[0]) == ["chmod", "+x", str(script)]
     assert tell("-m", "/usr").cause == "/usr is a directory, not a program"
 
@@ -310,5 +309,68 @@ def test_a_file_on_a_file_system_without_execution() -> None:
         told = Told(result)
         assert "noexec" in told.cause
         if not root:
-            assert told.cause == f"{directory}/true is on {directory}, which is mounted noexec"
+            assert told.cause == (
+                f"{directory}/true is on {directory}, which is mounted noexec; "
+                "remount,exec lets everything there be executed"
+            )
             assert told.typed == [f"mount -o remount,exec {directory}"]
+
+
+# ---- further causes ------------------------------------------------------------------------------
+
+
+def test_a_proc_that_is_read_only() -> None:
+    script = 'mount -o remount,bind,ro /proc; exec "$@"'
+    for words, cause in (
+        (["-r", "true"], "the proc on /proc is mounted read-only, and the maps are written there"),
+        (["-U", "-pf", "--mount-proc", "true"], "the proc here is mounted read-only, and then"),
+    ):
+        program = command()
+        line = ["/bin/sh", "-c", script, "sh", program.file, *program.arguments, *words]
+        told = Told(support.pyunshare("-m", *line, environment=ALWAYS))
+        assert told.cause.startswith(cause), told.result
+
+
+def test_a_proc_of_another_pid_namespace() -> None:
+    told = tell("-pf", *own("--map-users", "0:0:10"))
+    assert told.result.status != 0
+
+
+@pytest.mark.parametrize("known", ["nodev\tproc\n", "nodev\tproc\nnodev\tbinfmt_misc\n"])
+def test_binary_formats_that_are_not_loaded(tmp_path: Path, known: str) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "filesystems").write_text(known)
+    failure = failed("mount", ENODEV, "/proc/sys/fs/binfmt_misc")
+    said = hints_of(["-rpf", "--mount-binfmt", "true"], failure, tmp_path)
+    assert ("has no binfmt_misc loaded" in said) == ("binfmt" not in known)
+
+
+def test_mounts_over_mounts(tmp_path: Path) -> None:
+    """The last one on a directory is the one that a path leads to."""
+    lines = (
+        "20 1 8:1 / / rw - ext4 /dev/a rw\n"
+        "21 20 0:1 / /a rw - tmpfs one rw\n"
+        "22 21 0:2 / /a/b rw - tmpfs two rw\n"
+        "23 21 0:3 / /a rw,noexec - tmpfs three rw\n"
+        "24 23 0:4 / /a rw,nosuid shared:1 - tmpfs four rw\n"
+    )
+    (tmp_path / "proc" / "self").mkdir(parents=True)
+    (tmp_path / "proc" / "self" / "mountinfo").write_text(lines)
+    mount = System(str(tmp_path)).mount_of("/a/b/c")
+    assert mount
+    assert (mount.id, mount.is_shared) == (24, True)
+    root = System(str(tmp_path)).mount_of("/etc")
+    assert root
+    assert root.id == 20
+
+
+def test_a_cover_of_the_whole_proc(tmp_path: Path) -> None:
+    lines = (
+        "20 1 8:1 / / rw - ext4 /dev/a rw\n"
+        "21 20 0:1 / /proc rw - proc proc rw\n"
+        "22 21 0:2 / /proc rw - tmpfs none rw\n"
+        "23 22 0:3 / /proc/x rw - tmpfs none rw\n"
+    )
+    (tmp_path / "proc" / "self").mkdir(parents=True)
+    (tmp_path / "proc" / "self" / "mountinfo").write_text(lines)
+    assert System(str(tmp_path)).covered_proc() == ["/proc"]

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import os
 import shutil
+from errno import ENOENT
 from pathlib import Path
 
 import pytest
 
-from pyunshare.errors import Failure
+from pyunshare.diagnostics.maps import can_be_trusted
 from tests.helpers import support
-from tests.helpers.hinting import hints_of, inside, tell, works
+from tests.helpers.hinting import ALWAYS, Told, failed, hints_of, inside, tell, works
 from tests.helpers.machine import needs
 from tests.helpers.support import (
     NAME,
     ROOT,
+    UNKNOWN,
     WITH_SUBORDINATE_IDS,
     WITHOUT_SUBORDINATE_IDS,
     User,
+    command,
 )
 
 pytestmark = [pytest.mark.thorough, needs("root", "compiler", "user namespaces")]
@@ -32,7 +35,7 @@ def test_no_subordinate_ids() -> None:
     assert told.cause == f"{user} has no subordinate ids: no line in /etc/subuid and /etc/subgid"
     # behind the blocks of others, of which the last begins at 300000
     both = "--add-subuids 365536-431071 --add-subgids 365536-431071"
-    assert told.typed == [f"usermod {both} {user}"]
+    assert told.typed == [f"usermod {both} -- {user}"]
 
 
 def test_no_subordinate_groups_only() -> None:
@@ -40,7 +43,7 @@ def test_no_subordinate_groups_only() -> None:
     conditions = support.database_conditions(subuid=f"{user.uid}:500000:65536\n")
     told = tell("--map-auto", "true", user=user, conditions=conditions)
     assert told.cause == f"{user.name} has no subordinate ids: no line in /etc/subgid"
-    assert told.typed == [f"usermod --add-subgids 565536-631071 {user.name}"]
+    assert told.typed == [f"usermod --add-subgids 565536-631071 -- {user.name}"]
 
 
 @needs("newuidmap")
@@ -70,11 +73,11 @@ def test_the_command_that_gives_subordinate_ids_is_right() -> None:
 
 
 def test_no_file_of_subordinate_ids(tmp_path: Path) -> None:
-    failure = Failure("could not open '/etc/subuid'", 2)
+    failure = failed("open", ENOENT, "/etc/subuid")
     lines = hints_of(["-r", "true"], failure, tmp_path).splitlines()
     assert lines == [
         "unshare: hint: root has no subordinate ids: no line in /etc/subuid and /etc/subgid",
-        "unshare: hint: type: echo root:100000:65536 | tee -a /etc/subuid /etc/subgid",
+        "unshare: hint: type: printf '%s\\n' root:100000:65536 | tee -a /etc/subuid /etc/subgid",
     ]
 
 
@@ -161,7 +164,10 @@ def test_newuidmap_not_installed(release: str, typed: list[str]) -> None:
             ["--map-users", "0:61002:1", "--map-users", "1:100000:1", "true"],
             "newuidmap maps the ids that /etc/subuid gives you (none) and your own, 61002; "
             "100000 is not among them",
-            [],
+            [
+                "usermod --add-subuids 365536-431071 --add-subgids 365536-431071 -- "
+                "pyunshare-without"
+            ],
         ),
         (
             WITH_SUBORDINATE_IDS,
@@ -177,7 +183,7 @@ def test_newuidmap_refuses(user: User, words: list[str], cause: str, typed: list
     assert told.messages, "the tool's own message"
     assert told.cause == cause
     assert told.typed == typed
-    if typed:
+    if typed and typed[0].startswith("pyunshare"):
         works(told, user)
 
 
@@ -320,17 +326,17 @@ def test_setgid_in_a_user_namespace_with_subordinate_ids() -> None:
     [
         (
             ["-r", "-S", "5"],
-            "user 5 does not exist in the new user namespace, where there is 0",
+            "user 5 is not mapped in the new user namespace; 0 is",
             ["-r -S 5 --map-user=5"],
         ),
         (
             ["-U", "-S", "5"],
-            "user 5 does not exist in the new user namespace, where there is none",
+            "user 5 is not mapped in the new user namespace; no one is",
             ["-U -S 5 --map-user=5"],
         ),
         (
             ["--map-users", "0:0:5", "-S", "5"],
-            "user 5 does not exist in the new user namespace, where there is 0-4",
+            "user 5 is not mapped in the new user namespace; 0-4 is",
             [],
         ),
     ],
@@ -343,3 +349,87 @@ def test_a_user_who_does_not_exist_inside(words: list[str], cause: str, typed: l
     assert told.typed == [f"pyunshare {line} true" for line in typed]
     if typed:
         works(told, ROOT)
+
+
+# ---- further causes ------------------------------------------------------------------------------
+
+
+def test_a_user_without_a_name() -> None:
+    told = tell("--map-auto", "true", user=UNKNOWN)
+    assert told.messages == [f"{NAME}: you (user 61003) don't exist."]
+    assert told.cause.startswith("user 61003 has no line in /etc/passwd, ")
+
+
+@needs("newuidmap", "newgidmap")
+def test_newuidmap_that_can_have_no_power() -> None:
+    conditions = ["bounding=7", "bounding=6"]
+    told = tell("--map-auto", "true", user=WITH_SUBORDINATE_IDS, conditions=conditions)
+    assert "CAP_SETUID, which no process here can have" in told.cause
+
+
+@needs("newuidmap", "newgidmap")
+@pytest.mark.parametrize("outer", [["-Uc"], ["-Uc", "--map-subids"]], ids=str)
+def test_ids_that_are_not_mapped_where_newuidmap_runs(outer: list[str]) -> None:
+    user = WITH_SUBORDINATE_IDS
+    program = command(user)
+    again = [program.file, *program.arguments, "--map-auto", "true"]
+    result = support.pyunshare(*outer, *again, user=user, environment=ALWAYS)
+    assert result.status not in (0, None), result
+    told = Told(result)
+    assert "in the user namespace that you are in" in told.cause
+
+
+@needs("newuidmap")
+def test_subordinate_ids_of_a_directory_service() -> None:
+    nsswitch = support.new_directory() / "nsswitch.conf"
+    nsswitch.write_text("passwd: files\nsubid: sss  # of the domain\n")
+    conditions = (
+        [f"bind={nsswitch}:/etc/nsswitch.conf"] if Path("/etc/nsswitch.conf").exists() else []
+    )
+    if not conditions:
+        pytest.skip("missing file: /etc/nsswitch.conf")
+    conditions = ["mounts", *conditions]
+    told = tell("--map-auto", "true", user=WITHOUT_SUBORDINATE_IDS, conditions=conditions)
+    assert told.cause.startswith("newuidmap takes subordinate ids from sss here")
+    assert told.commands == []
+
+
+def test_what_is_not_told_to_get_root_s_power(tmp_path: Path) -> None:
+    """``chmod u+s`` is for a program of root's that nobody else can have made or can change."""
+    program = tmp_path / "newuidmap"
+    shutil.copyfile("/bin/true", program)
+    program.chmod(0o755)
+    assert not can_be_trusted(str(program))  # for others may write to a directory on its path
+    for path in ("/bin/true", "/usr/bin/env"):
+        real = os.path.realpath(path)
+        trusted = all(
+            not os.stat(p).st_mode & 0o022 and os.stat(p).st_uid == 0
+            for p in [real, *map(str, Path(real).parents)]
+        )
+        assert can_be_trusted(real) == trusted
+    assert not can_be_trusted("bin/true")
+    assert not can_be_trusted("/nonexistent/newuidmap")
+
+
+@needs("newuidmap", "newgidmap")
+@pytest.mark.parametrize("kind", ["link", "script", "of nobody", "writable", "hostile directory"])
+def test_no_hint_makes_a_stranger_powerful(kind: str) -> None:
+    parent = support.new_directory()
+    directory = parent / ("x;id>INJ;" if kind == "hostile directory" else "bin")
+    directory.mkdir()
+    directory.chmod(0o755)
+    file = directory / "newuidmap"
+    if kind == "link":
+        file.symlink_to("/bin/false")
+    elif kind == "script":
+        file.write_text("#!/bin/false\n")
+    else:
+        shutil.copyfile("/bin/false", file)
+    if kind != "link":
+        file.chmod(0o777 if kind == "writable" else 0o755)
+    if kind == "of nobody":
+        os.chown(file, 65534, 65534)
+    path = {"PATH": f"{directory}:{support.STANDARD_PATH}"}
+    told = tell("--map-auto", "true", user=WITH_SUBORDINATE_IDS, environment=path)
+    assert "is neither set-user-ID root nor has it file capabilities" in told.cause
+    assert told.commands == []

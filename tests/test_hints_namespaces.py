@@ -6,15 +6,18 @@ Where a hint has a command to type, it is typed where that can be: then the laun
 from __future__ import annotations
 
 import shlex
-from errno import EINVAL, EPERM
+from errno import EACCES, EINVAL, ENOSYS, EPERM
 from pathlib import Path
 
 import pytest
 
+from pyunshare.diagnostics.rules import Hints
 from pyunshare.diagnostics.system import NAMESPACES
+from pyunshare.options.parser import CommandLine
+from pyunshare.options.request import Request
 from tests.helpers import support
 from tests.helpers.faults import Fault, run_with_fault
-from tests.helpers.hinting import ALWAYS, USERS, Told, inside, own, tell, works
+from tests.helpers.hinting import ALWAYS, USERS, Told, failed, hints_of, inside, own, tell, works
 from tests.helpers.machine import needs
 from tests.helpers.support import (
     NAME,
@@ -124,7 +127,9 @@ def test_user_namespaces_nested_too_deep() -> None:
         line = [*line, *own("-r")[:-1]]
     told = tell(*line, "true")
     assert told.messages == [f"{NAME}: unshare failed: No space left on device"]
-    assert told.cause.startswith("this user namespace is nested too deep: ")
+    assert told.cause.startswith(
+        "a user namespace around this one allows no more user namespaces, or it is nested too deep"
+    )
     assert told.commands == []
 
 
@@ -134,7 +139,10 @@ def test_pid_namespaces_nested_too_deep() -> None:
         line = [*line, *own("-pf")[:-1]]
     told = tell(*line, "true")
     assert told.messages[0] == f"{NAME}: unshare failed: No space left on device"
-    assert told.cause == "PID namespaces can be nested 33 deep, and this is the last one"
+    assert told.cause == (
+        "PID namespaces can be nested 33 deep, counted from the machine's own, and this is the "
+        "last one: it is 33 deep as seen from here"
+    )
 
 
 @pytest.mark.parametrize("flags", ["0", "0x10000000"])
@@ -157,8 +165,10 @@ def test_inside_a_chroot(with_proc: bool) -> None:
     conditions = ["mounts", f"rbind=/:{root}", *([] if with_proc else [f"tmpfs={root}/proc"])]
     told = tell("-r", "true", conditions=[*conditions, f"chroot={root}"])
     assert told.messages == [f"{NAME}: unshare failed: Operation not permitted"]
-    assert told.cause.startswith("the kernel makes no user namespace inside a chroot; ")
-    assert told.typed == ["pyunshare --root DIRECTORY -r true"]
+    assert told.cause.startswith(
+        "the kernel makes no user namespace inside a chroot: start it outside, with --root"
+    )
+    assert told.commands == []
 
 
 def test_propagation_inside_a_chroot() -> None:
@@ -217,7 +227,8 @@ def test_a_switch_that_forbids_user_namespaces(
     told = run(value)
     assert told.messages == [f"{NAME}: unshare failed: Operation not permitted"]
     assert told.cause.startswith(f"kernel.{switch} is {value}: ")
-    assert told.typed == [f"sysctl -w kernel.{switch}={better}"]
+    # strace has set no_new_privs: what is to be typed otherwise is told on made-up machines.
+    assert told.commands == []
     assert run(better).cause == ""
 
 
@@ -261,7 +272,6 @@ def test_apparmor_gives_a_user_namespace_without_power(
 
     told = run(1)
     assert told.cause.startswith("kernel.apparmor_restrict_unprivileged_userns is 1: ")
-    assert told.typed == ["sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"]
     assert run(0).cause == ""
 
 
@@ -323,3 +333,118 @@ def test_a_user_who_is_not_mapped() -> None:
     told = inside(["-U"], "true", ["-U", "true"], WITHOUT_SUBORDINATE_IDS)
     assert told.messages == [f"{NAME}: unshare failed: Operation not permitted"]
     assert "is not mapped in the user namespace that you are in" in told.cause
+
+
+# ---- further causes ------------------------------------------------------------------------------
+
+
+def test_an_offset_that_is_too_far() -> None:
+    told = tell("-T", "--boottime", "99999999999999", "true")
+    assert told.messages[0].endswith(": Numerical result out of range")
+    assert told.cause.startswith("a clock with this offset would be ")
+
+
+def test_a_filter_that_says_there_is_no_such_call() -> None:
+    told = tell("-u", "true", conditions=[f"refuse={ENOSYS}:0"])
+    assert told.messages == [f"{NAME}: unshare failed: Function not implemented"]
+    assert told.cause == "a seccomp filter, set by what started this process, refuses unshare(2)"
+
+
+@pytest.mark.parametrize("error", [EPERM, ENOSYS, EACCES])
+def test_a_filter_that_refuses_mounts(error: int) -> None:
+    told = tell("-m", "true", conditions=[f"refuse_mount={error}"])
+    assert told.cause == "a seccomp filter, set by what started this process, refuses mount(2)"
+
+
+def test_without_new_privileges_root_is_out_of_reach() -> None:
+    told = tell("-m", "true", user=WITHOUT_SUBORDINATE_IDS, conditions=["no_new_privs"])
+    assert told.typed == ["pyunshare -r -m true"]
+    assert told.cause.endswith(
+        "; with no_new_privs set, as it is here, neither sudo nor su can work"
+    )
+
+
+def test_no_further_process() -> None:
+    """RLIMIT_NPROC is for users other than root."""
+    told = tell("-rf", "true", user=WITHOUT_SUBORDINATE_IDS, conditions=["limit=6:1:1"])
+    assert told.messages == [f"{NAME}: fork failed: Resource temporarily unavailable"]
+    assert told.cause == "there are as many processes as '`ulimit -u`' allows, 1"
+
+
+def test_a_pid_namespace_that_has_ended() -> None:
+    program = command()
+    again = " ".join([program.file, *program.arguments])
+    result = support.pyunshare(
+        "-p", "sh", "-c", f"/bin/true; exec {again} -f true", environment=ALWAYS
+    )
+    said = result.stderr.decode()
+    assert f"{NAME}: fork failed: Cannot allocate memory\n" in said
+    assert ": hint: the first process of the PID namespace that children go to " in said
+
+
+@pytest.mark.parametrize(
+    ("label", "errno", "cause"),
+    [
+        ("docker-default (enforce)\n", EACCES, "AppArmor's profile docker-default"),
+        ("system_u:system_r:container_t:s0:c1,c2\0", EACCES, "SELinux does not allow it"),
+        ("unconfined\n", EACCES, ""),
+        ("x (complain)\n", EACCES, ""),
+        ("unconfined_u:unconfined_r:unconfined_t:s0\0", EACCES, ""),
+    ],
+)
+def test_a_process_that_is_confined(tmp_path: Path, label: str, errno: int, cause: str) -> None:
+    file = tmp_path / "proc" / "self" / "attr" / "current"
+    file.parent.mkdir(parents=True)
+    file.write_text(label)
+    said = hints_of(["-m", "true"], failed("mount", errno, "/"), tmp_path)
+    assert said.startswith(f"unshare: hint: {cause}") if cause else said == ""
+
+
+def test_a_limit_around_that_is_used_up() -> None:
+    """As bwrap(1) --disable-userns makes it."""
+    told = inside(["-r"], "echo 1 >/proc/sys/user/max_user_namespaces", ["-r", *own("-r")], ROOT)
+    assert "a user namespace around this one allows no more user namespaces" in told.cause
+    assert told.commands == []
+
+
+def test_pid_namespaces_nested_too_deep_in_a_container() -> None:
+    """Its proc does not show the PID namespaces around."""
+    line = ["-pf", "--mount-proc"]
+    for _ in range(31):
+        line = [*line, *own("-pf")[:-1]]
+    told = tell(*line, *own("-pf"))
+    assert told.messages[0] == f"{NAME}: unshare failed: No space left on device"
+    assert "PID namespaces can be nested 33 deep, counted from the machine's own" in told.cause
+
+
+SCRIPT = "#! /bin/sh\ntrue\ntrue\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "is_warned"),
+    [
+        (["sh", "-c", ":"], True),
+        (["env", "-u", "A", "B=c", "bash"], True),
+        (["nice", "-n", "5", "sh"], True),
+        (["nice", "-5", "sh"], True),
+        (["chroot", "/", "bash"], True),
+        (["timeout", "-k", "1", "5", "sh"], True),
+        (["nohup", "env", "A=b", "sh"], True),
+        (["SCRIPT"], True),
+        ([], True),
+        (["env", "echo", "bash"], False),
+        (["env"], False),
+        (["chroot", "/x", "echo", "sh"], False),
+        (["true", "sh"], False),
+        (["/no/such"], False),
+    ],
+    ids=str,
+)
+def test_who_soon_cannot_fork(tmp_path: Path, words: list[str], is_warned: bool) -> None:
+    script = tmp_path / "script"
+    script.write_text(SCRIPT)
+    words = [word.replace("SCRIPT", str(script)) for word in words]
+    request = Request.from_options(CommandLine(["-p", *words]))
+    hints = Hints("unshare", ["-p", *words], request)
+    hints.prepare()
+    assert ("add --fork" in hints.about(None) or "--fork -p" in hints.about(None)) == is_warned

@@ -2,202 +2,326 @@
 
 from __future__ import annotations
 
-from errno import ENOSPC
+import sys
+from errno import EAGAIN, ENOSPC
 
 from ..syscalls import CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER
-from .advice import Advice, Case
+from .commands import Command
+from .hint import FailureContext, Hint, tool
 from .probes import (
     CAP_SETGID,
     CAP_SYS_ADMIN,
     filter_refuses,
-    has_capability,
-    outcome_of_unshare,
+    filter_refuses_mount,
 )
-from .system import NAMESPACES, PID_DEPTH, UNLIMITED, Namespace
+from .programs import soon_cannot_fork
+from .system import NAMESPACES, PID_DEPTH, UNLIMITED, Namespace, real_path, release_numbers
 
 USERNS_CLONE = "kernel.unprivileged_userns_clone"  # Debian's and Arch's own
 APPARMOR = "kernel.apparmor_restrict_unprivileged_userns"  # Ubuntu's, since 23.10
 
+# The profile in packaging/apparmor: where packages have it, where it is enabled, and what it is for
+PROFILE_AS_DOCUMENTATION = "/usr/share/doc/pyunshare/apparmor/pyunshare"
+PROFILE = "/etc/apparmor.d/pyunshare"
+PROFILE_NOTE = "the profile gives it to pyunshare, and so to everybody who may run that"
+CONFINED_BY_PROFILE = tuple(
+    f"{prefix}/bin/pyunshare" for prefix in ("/usr", "/usr/local", "/opt/pyunshare")
+)
 
-def refused_by_filter(case: Case) -> Advice | None:
+# What lifts a container's filter, for its engine
+UNCONFINED = "--security-opt seccomp=unconfined"
+
+
+# ---- refused -----------------------------------------------------------------------------------
+
+
+def refused_by_filter(context: FailureContext) -> Hint | None:
     """A seccomp(2) filter answers before the kernel does."""
-    machine = case.machine
-    if machine.status("Seccomp") == "0" or not filter_refuses(case.request.flags):
+    system = context.system
+    if system.status("Seccomp") == "0":
         return None
-    engine = machine.container_engine
-    if engine and machine.first_process_has_filter:
-        return Advice(
-            "the seccomp filter of this container refuses unshare(2); start it with",
-            f"{engine} run --security-opt seccomp=unconfined ...",
+    if context.failure.step == "mount":
+        call, is_refused = "mount(2)", filter_refuses_mount()
+    else:
+        call, is_refused = "unshare(2)", filter_refuses(context.request.flags)
+    if not is_refused:
+        return None
+    engine = system.container_engine
+    if engine and system.first_process_has_filter:
+        return Hint(
+            f"the seccomp filter of this container refuses {call}: start it with a profile that "
+            f"allows it, or with {engine}'s {UNCONFINED}, which lifts the filter for all that runs "
+            "in it"
         )
-    return Advice("a seccomp filter, set by what started this process, refuses unshare(2)")
+    return Hint(f"a seccomp filter, set by what started this process, refuses {call}")
 
 
-def in_chroot(case: Case) -> Advice | None:
+def in_chroot(context: FailureContext) -> Hint | None:
     """Where the root directory is not the mount namespace's, there is no new user namespace."""
-    if case.asks(CLONE_NEWUSER) and case.machine.is_chrooted:
-        return Advice(
-            "the kernel makes no user namespace inside a chroot; start it outside, in this way",
-            case.command("--root", "DIRECTORY", without=("root",)),
+    if context.asks(CLONE_NEWUSER) and context.system.is_chrooted:
+        return Hint(
+            "the kernel makes no user namespace inside a chroot: start it outside, with --root "
+            "and the directory"
         )
     return None
 
 
-def switched_off(case: Case) -> Advice | None:
+def switched_off(context: FailureContext) -> Hint | None:
     """A switch of the distribution's leaves user namespaces to root."""
-    if not case.asks(CLONE_NEWUSER) or has_capability(CAP_SYS_ADMIN):
+    system = context.system
+    is_for_root = not context.asks(CLONE_NEWUSER) or system.has_capability(CAP_SYS_ADMIN)
+    if is_for_root or system.sysctl(USERNS_CLONE) != 0:
         return None
-    if case.machine.sysctl(USERNS_CLONE) == 0:
-        return Advice(
-            f"{USERNS_CLONE} is 0: only root may make user namespaces",
-            case.as_root(f"sysctl -w {USERNS_CLONE}=1"),
-        )
-    return restricted_by_apparmor(case)
+    note = f"{USERNS_CLONE}=1 lets every user make user namespaces"
+    return Hint(
+        f"{USERNS_CLONE} is 0: only root may make user namespaces",
+        type=(context.line_as_root(), context.setting(USERNS_CLONE, 1, note)),
+    )
 
 
-def restricted_by_apparmor(case: Case) -> Advice | None:
+def restricted_by_apparmor(context: FailureContext) -> Hint | None:
     """AppArmor refuses user namespaces to ordinary users, or gives them no capabilities."""
-    if case.asks(CLONE_NEWUSER) and case.request.users.caller and case.machine.sysctl(APPARMOR):
-        return Advice(
-            f"{APPARMOR} is 1: AppArmor gives user namespaces of ordinary users no power",
-            case.as_root(f"sysctl -w {APPARMOR}=0"),
+    system = context.system
+    is_for_root = not context.asks(CLONE_NEWUSER) or not context.request.users.caller
+    if is_for_root or not system.sysctl(APPARMOR):
+        return None
+    cause = f"{APPARMOR} is 1: AppArmor gives ordinary users' user namespaces no power"
+    note = f"{APPARMOR}=0 lifts this for every program"
+    return Hint(
+        f"{cause}, except those of programs with a profile that allows it",
+        type=(_profile_loaded(context), context.setting(APPARMOR, 0, note)),
+    )
+
+
+def _profile_loaded(context: FailureContext) -> Command | None:
+    """Return the command that enables the profile for this command, where it is installed."""
+    if real_path(sys.argv[0]) not in CONFINED_BY_PROFILE:
+        return None
+    loading = Command(tool("apparmor_parser"), "--replace", PROFILE, note=PROFILE_NOTE)
+    if not context.system.exists(PROFILE):
+        if not context.system.exists(PROFILE_AS_DOCUMENTATION):
+            return None
+        directory = PROFILE.rpartition("/")[0] + "/"
+        copying = Command("install", "-m", "644", PROFILE_AS_DOCUMENTATION, directory)
+        loading = copying.then(loading)
+    return context.as_root(loading)
+
+
+def confined(context: FailureContext) -> Hint | None:
+    """AppArmor or SELinux confines this process, as they do in containers: EACCES."""
+    label = context.system.security_label
+    if label.endswith(" (enforce)"):
+        profile = label.partition(" (")[0]
+        cause = "AppArmor's profile {}, which confines this process, does not allow it"
+        engine = context.system.container_engine
+        if engine:
+            cause += (
+                f": start the container with one that does, or with {engine}'s --security-opt "
+                "apparmor=unconfined, which lifts it for all that runs in it"
+            )
+        return Hint(cause, profile)
+    fields = label.split(":")
+    if len(fields) >= 4 and fields[2] not in ("unconfined_t", "init_t", "kernel_t"):
+        return Hint(
+            "SELinux does not allow it to this process, whose type is {}: `ausearch -m avc` tells "
+            "what was refused",
+            fields[2],
         )
     return None
 
 
-def unmapped_caller(case: Case) -> Advice | None:
-    """Who has no id in this user namespace may not make another one in it."""
-    if not case.asks(CLONE_NEWUSER):
+def unmapped_caller(context: FailureContext) -> Hint | None:
+    """Without an id in this user namespace, nobody may make another one in it."""
+    if not context.asks(CLONE_NEWUSER):
         return None
-    for id_map in (case.request.users, case.request.groups):
-        if not case.machine.exists(f"/proc/self/{id_map.kind}_map"):
+    for id_map in (context.request.users, context.request.groups):
+        if not context.system.exists(f"/proc/self/{id_map.kind}_map"):
             continue
-        blocks = case.machine.mapped(id_map.kind)
-        if not any(start <= id_map.caller < start + count for start, count in blocks):
-            return Advice(
+        if not any(line.has(id_map.caller) for line in context.system.id_map(id_map.kind)):
+            return Hint(
                 f"your {id_map.kind}, {id_map.caller}, is not mapped in the user namespace that "
                 "you are in, and then it can have none inside"
             )
     return None
 
 
-def owner_is_for_root(case: Case) -> Advice | None:
+def owner_is_for_root(context: FailureContext) -> Hint | None:
     """The namespace was to be given to another owner, who one has to become first."""
-    owner = case.request.users.owner, case.request.groups.owner
-    if owner == (None, None) or has_capability(CAP_SETGID):
+    owner = context.request.users.owner, context.request.groups.owner
+    if owner == (None, None) or context.system.has_capability(CAP_SETGID):
         return None
-    cause = "only root may give the new user namespace to another owner"
-    return Advice(cause, case.as_root(case.command()))
+    return Hint(
+        "only root may give the new user namespace to another owner",
+        type=(context.line_as_root(),),
+    )
 
 
-def without_power(case: Case) -> Advice | None:
+def without_power(context: FailureContext) -> Hint | None:
     """Without a user namespace of its own, a process needs CAP_SYS_ADMIN for the others."""
-    if case.asks(CLONE_NEWUSER) or has_capability(CAP_SYS_ADMIN):
+    if context.asks(CLONE_NEWUSER) or context.system.has_capability(CAP_SYS_ADMIN):
         return None
-    request = case.request
-    own = _in_own_user_namespace(case)
-    if request.users.caller == 0:
-        engine = case.machine.container_engine
-        is_so_for_all = not case.machine.first_process_may_have >> CAP_SYS_ADMIN & 1
-        outside = f"{engine} run --cap-add SYS_ADMIN ..." if engine and is_so_for_all else ""
-        return Advice("this root has no CAP_SYS_ADMIN, as in a container", own, outside)
-    cause = "only root may do this" + (", or you in a user namespace of your own" if own else "")
-    return Advice(cause, own, case.as_root(case.command()))
+    own = _in_own_user_namespace(context)
+    command = context.offer(own) if own else None
+    if context.request.users.caller == 0:
+        engine = context.system.container_engine
+        is_so_for_all = not context.system.can_ever_have(CAP_SYS_ADMIN, "1")
+        outside = (
+            f": only {engine}'s --cap-add SYS_ADMIN gives it that, and with it most of the power "
+            "over this machine"
+            if engine and is_so_for_all
+            else ""
+        )
+        return Hint(f"this root has no CAP_SYS_ADMIN, as in a container{outside}", type=(command,))
+    cause = "only root may do this"
+    if command:
+        cause += ", or you in a user namespace of your own"
+        if soon_cannot_fork(context):
+            cause += "; with --fork, for a shell could soon start no command otherwise"
+    return Hint(cause, type=(command, context.line_as_root()))
 
 
-def _in_own_user_namespace(case: Case) -> str:
-    """Return the user's own command line with -r, if that can do what is asked for."""
-    request = case.request
+def _in_own_user_namespace(context: FailureContext) -> list[str]:
+    """Return the user's own command line in a user namespace, if that works."""
+    request = context.request
     # Inside one, files cannot be bound in the namespaces outside, nor ids be had other than 0 for
     # the user; and setgroups(2), which --setgid begins with, is denied.
-    needs_more = request.files or request.uid not in (None, 0) or request.gid is not None
-    if needs_more or outcome_of_unshare(CLONE_NEWUSER | request.flags):
-        return ""
-    letters = "-r"
+    if request.files or request.uid not in (None, 0) or request.gid is not None:
+        return []
+    letters = ""
     if request.proc is not None:  # it is of a PID namespace, that one has to have power over
-        letters += "" if case.asks(CLONE_NEWPID) else "p"
-        letters += "" if request.fork else "f"
-    return case.command(letters)
+        letters += "" if context.asks(CLONE_NEWPID) else "p"
+    if not request.fork and (request.proc is not None or soon_cannot_fork(context)):
+        letters += "f"
+    for user in ("-r", "-U"):
+        line = context.line(user + letters)
+        if context.works(line):
+            return line
+    return []
 
 
-def limit_reached(case: Case) -> Advice | None:
-    """There are as many namespaces as there may be: ENOSPC."""
-    machine = case.machine
-    asked = [namespace for namespace in NAMESPACES if case.asks(namespace.flag)]
+# ---- there are too many ------------------------------------------------------------------------
+
+
+def limit_reached(context: FailureContext) -> Hint | None:
+    """There are as many namespaces as there may be: ENOSPC, or EUSERS before Linux 4.9."""
+    system = context.system
+    asked = [namespace for namespace in NAMESPACES if context.asks(namespace.flag)]
     for namespace in asked:
-        if machine.sysctl(namespace.limit_name) == 0:
-            return Advice(
-                f"{namespace.limit_name} is 0: no {namespace.option} namespaces may be made here",
-                case.as_root(f"sysctl -w {namespace.limit_name}={machine.default_limit()}"),
+        if system.sysctl(namespace.limit_name) == 0:
+            return Hint(
+                f"{namespace.limit_name} is 0: no {namespace.option} namespaces can be made here",
+                type=(context.setting(namespace.limit_name, system.default_limit()),),
             )
     for namespace in asked:
-        if outcome_of_unshare(namespace.flag | case.request.flags & CLONE_NEWUSER) == ENOSPC:
-            return _limit_of(case, namespace)
+        flags = namespace.flag | context.request.flags & CLONE_NEWUSER
+        if system.outcome_of_unshare(flags) == ENOSPC:
+            return _limit_of(context, namespace)
     return None
 
 
-def _limit_of(case: Case, namespace: Namespace) -> Advice | None:
-    """Say which limit is reached, where it is sure which one it is."""
-    machine = case.machine
-    if namespace.flag == CLONE_NEWPID and machine.pid_depth >= PID_DEPTH:
-        return Advice(f"PID namespaces can be nested {PID_DEPTH} deep, and this is the last one")
-    limit = machine.sysctl(namespace.limit_name)
-    if limit and machine.is_in_initial_user_namespace:
-        return Advice(
-            f"{namespace.limit_name} is {limit}, and you have that many",
-            case.as_root(f"sysctl -w {namespace.limit_name}={2 * limit}"),
+def _limit_of(context: FailureContext, namespace: Namespace) -> Hint | None:
+    """Say which limit is reached, as far as that can be known."""
+    system = context.system
+    # The mounted proc may not show all of them: that of a container begins with the container's.
+    if namespace.flag == CLONE_NEWPID and system.pid_depth >= PID_DEPTH - _HIDDEN_DEPTH:
+        return Hint(
+            f"PID namespaces can be nested {PID_DEPTH} deep, counted from the machine's own, and "
+            f"this is the last one: it is {system.pid_depth} deep as seen from here"
         )
-    if limit == UNLIMITED:
-        return Advice(
-            f"this user namespace is nested too deep: those around it, of which there can be "
-            f"{PID_DEPTH}, allow no more {namespace.option} namespaces in it; start it further out"
+    name = namespace.limit_name
+    limit = system.sysctl(name)
+    if limit is None:
+        return None
+    if limit == UNLIMITED or not system.is_in_initial_user_namespace:
+        too_deep = f", or it is nested too deep, {PID_DEPTH} being the limit" * (
+            namespace.flag == CLONE_NEWUSER
+        )
+        if limit == UNLIMITED:
+            return Hint(
+                f"a user namespace around this one allows no more {namespace.option} "
+                f"namespaces{too_deep}: start it further out"
+            )
+        return Hint(
+            f"there are as many {namespace.option} namespaces as {name} allows in this user "
+            f"namespace, {limit}, or one around it allows no more{too_deep}",
+            type=(context.setting(name, 2 * limit),),
+        )
+    return Hint(
+        f"you have as many {namespace.option} namespaces as {name} allows, {limit}",
+        type=(context.setting(name, 2 * limit),),
+    )
+
+
+_HIDDEN_DEPTH = 8  # as deep as containers in containers can reasonably be
+
+
+def cannot_fork(context: FailureContext) -> Hint | None:
+    """fork(2) is refused: there are too many processes, or the PID namespace has ended."""
+    if context.system.outcome(lambda: None) == 0:
+        return None  # by now it works
+    if context.failure.errno == EAGAIN:
+        limit = context.system.limit_of_processes
+        if limit is None:
+            return None
+        return Hint("there are as many processes as {} allows, {}", *limit)
+    if not context.asks(CLONE_NEWPID) and children_are_elsewhere(context):
+        return Hint(
+            "the first process of the PID namespace that children go to has ended, and then "
+            "there can be no other: add --fork to the unshare that started this shell"
         )
     return None
 
 
-def not_in_kernel(case: Case) -> Advice | None:
+# ---- not there ---------------------------------------------------------------------------------
+
+
+def not_in_kernel(context: FailureContext) -> Hint | None:
     """The kernel is too old for a kind of namespace, or is built without it: EINVAL."""
-    machine = case.machine
+    system = context.system
     for namespace in NAMESPACES:
-        if case.asks(namespace.flag) and machine.has_namespace(namespace) is False:
-            release = machine.kernel
+        if context.asks(namespace.flag) and system.has_namespace(namespace) is False:
+            release = system.kernel
             if is_older(release, namespace.since):
-                cause = f"--{namespace.option} needs Linux {namespace.since}, and this is {release}"
+                cause = f"--{namespace.option} needs Linux {namespace.since}, and this is {{}}"
             else:
-                cause = f"this kernel, {release}, is built without {namespace.setting}"
-            return Advice(f"{cause}; leave --{namespace.option} out", _left_out(case, namespace))
+                cause = f"this kernel, {{}}, is built without {namespace.setting}"
+            left_out = context.offer(_left_out(context, namespace))
+            return Hint(f"{cause}; leave --{namespace.option} out", release, type=(left_out,))
     return None
 
 
-def _left_out(case: Case, namespace: Namespace) -> str:
+def _left_out(context: FailureContext, namespace: Namespace) -> list[str]:
     """Return the user's own command line without a kind of namespace."""
     names = [namespace.option]
     if namespace.flag == CLONE_NEWTIME:
         names += ["monotonic", "boottime"]
-    return case.command(without=tuple(names))
+    return context.line(without=tuple(names))
 
 
 def is_older(release: str, version: str) -> bool:
-    """Tell whether a release, such as 4.18.0-553.el8, is older than a version, such as 5.6."""
-    return _numbers(release) < _numbers(version)
+    """Return whether a release, such as 4.18.0-553.el8, is older than a version, such as 5.6."""
+    return release_numbers(release) < release_numbers(version)
 
 
-def _numbers(text: str) -> list[int]:
-    found = []
-    for part in text.split("-")[0].split("."):
-        digits = part[: len(part) - len(part.lstrip("0123456789"))]
-        if not digits:
-            break
-        found.append(int(digits))
-    return found
-
-
-def children_elsewhere(case: Case) -> Advice | None:
+def second_pid_namespace(context: FailureContext) -> Hint | None:
     """A process whose children go to a new PID namespace can ask for no further one: EINVAL."""
-    here = case.machine.link("/proc/self/ns/pid")
-    if case.asks(CLONE_NEWPID) and here != case.machine.link("/proc/self/ns/pid_for_children"):
-        return Advice(
+    if context.asks(CLONE_NEWPID) and children_are_elsewhere(context):
+        return Hint(
             "the PID namespace for this process's children has been changed already: "
             "add --fork to the unshare that started this one"
         )
     return None
+
+
+def children_are_elsewhere(context: FailureContext) -> bool:
+    """Return whether this process and its children are in different PID namespaces."""
+    system = context.system
+    here = system.link("/proc/self/ns/pid")
+    return here != "" and here != system.link("/proc/self/ns/pid_for_children")
+
+
+def offset_out_of_range(context: FailureContext) -> Hint | None:
+    """A clock would be before 0, or in the far future: ERANGE."""
+    return Hint(
+        "a clock with this offset would be below 0, or beyond what the kernel can count (146 years)"
+    )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import _signal
 import posix
 import sys
-from errno import EINVAL, ENOSYS
+from errno import EFAULT, EINVAL, ENOSYS
 
-from ..capabilities import Capabilities
-from ..syscalls import CLONE_NEWNS, fsencode, load_c_library, unshare
+from ..syscalls import CLONE_NEWNS, call, fsencode, load_c_library, unshare
+
+try:
+    from ..capabilities import Capabilities
+except ImportError:  # this Python has no ctypes
+    Capabilities = None  # type: ignore[assignment,misc]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,11 +36,12 @@ _INODE = slice(0x20, 0x28)
 _KNOWN_ATTRIBUTES = slice(0x38, 0x40)
 _MOUNT_ID = slice(0x90, 0x98)
 
-_ROOT_CHANGED = 254  # an exit status that is no errno
+_ROOT_CHANGED = 254  # exit statuses that are no errno
+_UNKNOWN = 255
 
 
 def is_there(path: str) -> bool:
-    """Tell whether a path leads to something."""
+    """Return whether a path leads to something."""
     try:
         posix.stat(path)
     except (OSError, ValueError):
@@ -44,13 +50,16 @@ def is_there(path: str) -> bool:
 
 
 def has_capability(capability: int) -> bool:
-    """Tell whether the kernel's checks find a capability here, see capabilities(7)."""
-    load_c_library()
-    return bool(Capabilities().effective >> capability & 1)
+    """Return whether the kernel's checks find a capability here, see capabilities(7)."""
+    try:
+        load_c_library()
+        return bool(Capabilities().effective >> capability & 1)
+    except (ImportError, OSError):
+        return posix.geteuid() == 0
 
 
 def filter_refuses(flags: int) -> bool:
-    """Tell whether unshare(2) with these flags is refused before the kernel looks at them.
+    """Return whether unshare(2) with these flags is refused before the kernel looks at them.
 
     The lowest bit is no flag of unshare(2), so the kernel itself says EINVAL and does nothing,
     whoever asks. Any other answer is that of a seccomp(2) filter.
@@ -62,28 +71,52 @@ def filter_refuses(flags: int) -> bool:
     return False
 
 
-def outcome(action: Callable[[], object]) -> int:
-    """Return the errno of an action in a child process, 0 if it works, -1 if it kills it."""
-    process = posix.fork()
-    if process == 0:
+def filter_refuses_mount() -> bool:
+    """Return whether mount(2) is refused before the kernel looks at where to mount: at nothing."""
+    try:
+        load_c_library()
+        call("mount", None, None, None, 0, None)
+    except ImportError:
+        return False
+    except OSError as error:
+        return error.errno != EFAULT
+    return False
+
+
+def outcome(action: Callable[[], object], become: Callable[[], None] | None = None) -> int | None:
+    """Return the errno of an action in a child process, 0 if it works.
+
+    None is returned where that cannot be told: another exception, a process that was killed, one
+    that cannot be made. ``become`` is called in the child first.
+    """
+    try:
+        pid = posix.fork()
+    except OSError:
+        return None
+    if pid == 0:
+        status = _UNKNOWN
         try:
+            if become:
+                become()
             action()
+            status = 0
         except OSError as error:
-            posix._exit(error.errno or 255)
-        except BaseException:
-            posix._exit(255)
-        posix._exit(0)
-    status = posix.waitpid(process, 0)[1]
-    return posix.WEXITSTATUS(status) if posix.WIFEXITED(status) else -1
-
-
-def outcome_of_unshare(flags: int) -> int:
-    """Return the errno of unshare(2), tried in a child process."""
-    return outcome(lambda: unshare(flags))
+            status = error.errno or _UNKNOWN
+        finally:
+            posix._exit(min(status, _UNKNOWN))
+    try:
+        status = posix.waitpid(pid, 0)[1]
+    except BaseException:  # there is no time to wait any longer
+        posix.kill(pid, _signal.SIGKILL)
+        posix.waitpid(pid, 0)
+        raise
+    if not posix.WIFEXITED(status) or posix.WEXITSTATUS(status) == _UNKNOWN:
+        return None
+    return posix.WEXITSTATUS(status)
 
 
 def is_no_mount_point(path: str) -> bool | None:
-    """Tell whether a directory is no mount point; None where the kernel does not say."""
+    """Return whether a directory is no mount point; None where the kernel does not say."""
     try:
         found = _statx(path)
     except OSError:
@@ -94,12 +127,12 @@ def is_no_mount_point(path: str) -> bool | None:
 
 
 def is_in_chroot() -> bool | None:
-    """Tell whether the root directory is another one than the mount namespace's.
+    """Return whether the root directory is another one than the mount namespace's.
 
     To enter the namespace that one is in leads to its root: setns(2). None for who may not.
     """
     result = outcome(_reenter_mount_namespace)
-    return {0: False, _ROOT_CHANGED: True}.get(result)
+    return result == _ROOT_CHANGED if result in (0, _ROOT_CHANGED) else None
 
 
 def _reenter_mount_namespace() -> None:

@@ -1,1 +1,1 @@
-"""The check-up of this machine, ``python3 -m pyunshare.doctor``. Private to pyunshare."""
+"""The check-up of this machine, ``python3 -I -m pyunshare.doctor``. Private to pyunshare."""

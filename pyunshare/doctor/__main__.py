@@ -1,35 +1,74 @@
-"""``python3 -m pyunshare.doctor [--json]``: the check-up as a command."""
+"""``python3 -I -m pyunshare.doctor [--json]``: the check-up as a command.
+
+What it tries as an ordinary user is done by processes of that user, which may look into them. So
+it begins anew, before anything is imported that may lie in the working directory: isolated, with
+an empty environment, and so with nothing in memory that is not public.
+"""
 
 from __future__ import annotations
 
-import argparse
-import json
-import signal
+import posix
 import sys
 
-from ..options.help import STANDARD_OUTPUT
-from ..syscalls import write_all
-from . import checks
-from .report import as_data, as_text
+# What the check-up needs of its environment, as arguments; and what Python may need to start
+PASSED_ON = (b"PATH", b"SUDO_UID", b"DOAS_USER")
+FOR_THE_LOADER = b"LD_LIBRARY_PATH"
+
+BEGINNING = (
+    "import sys; sys.path.append(sys.argv.pop(1)); from pyunshare.doctor.__main__ import begin; "
+    "begin()"
+)
+
+
+def restart(directory: str) -> None:
+    """Become the check-up, isolated, of the package that is in a directory. Raises OSError."""
+    variables = [name + b"=" + posix.environ[name] for name in PASSED_ON if name in posix.environ]
+    python = sys.executable or "python3"
+    line: list[str | bytes] = [python, "-ISXutf8", "-c", BEGINNING, directory, str(len(variables))]
+    env = {FOR_THE_LOADER: posix.environ.get(FOR_THE_LOADER, b"")}
+    if not env[FOR_THE_LOADER]:
+        env.clear()
+    posix.execve("/proc/self/exe", [*line, *variables, *sys.argv[1:]], env)
+
+
+def begin() -> None:
+    """Be the check-up that restart() has started."""
+    import os
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is no traceback
+    os.environ.clear()  # of what Python itself may have put there
+    count = int(sys.argv.pop(1))
+    for variable in sys.argv[1 : 1 + count]:
+        name, _, value = os.fsencode(variable).partition(b"=")
+        posix.environ[name] = value  # for this process, and for no program that it starts
+    sys.exit(run(sys.argv[1 + count :]))
 
 
 def run(words: list[str] | None = None) -> int:
     """Print the check-up; return 0 if all works that could be expected, else 1."""
+    import argparse
+    import json
+
+    from ..options.help import STANDARD_OUTPUT
+    from ..syscalls import write_all
+    from .checks import check
+    from .report import as_data, as_text
+
     parser = argparse.ArgumentParser(
-        prog="python3 -m pyunshare.doctor",
+        prog="pyunshare.doctor",
         description="Try what this machine allows, and say what mends the rest.",
     )
     parser.add_argument("--json", action="store_true", help="print the findings for programs")
     wishes = parser.parse_args(words)
-    report = checks.check()
+    report = check()
     text = json.dumps(as_data(report), indent=2) + "\n" if wishes.json else as_text(report)
     try:
         write_all(STANDARD_OUTPUT, text.encode(errors="replace"))
     except OSError as error:
         parser.exit(1, f"{parser.prog}: write error: {error.strerror}\n")
-    return 1 if report.missing else 0
+    return 0 if report.works else 1
 
 
 if __name__ == "__main__":  # pragma: no cover - another process than that of the tests
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is no traceback
-    sys.exit(run())
+    restart(__file__.rpartition("/")[0].rpartition("/")[0].rpartition("/")[0] or "/")

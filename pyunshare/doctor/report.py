@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
-import pwd
 import shutil
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ..diagnostics.commands import printable
 from ..diagnostics.maps import is_privileged_tool
 from ..diagnostics.namespaces import APPARMOR, USERNS_CLONE
-from ..diagnostics.system import NAMESPACES, Machine
+from ..diagnostics.system import NAMESPACES, System
 from ..version import __version__
 
 NAME = "pyunshare"
@@ -21,9 +22,9 @@ class Outcome(NamedTuple):
     """How a launch went: what it said, why, and what to type against it."""
 
     works: bool
-    message: str
-    cause: str
-    commands: list[str]
+    message: str = ""
+    cause: str = ""
+    commands: Sequence[str] = ()
 
 
 class Trial(NamedTuple):
@@ -50,21 +51,28 @@ class Finding(NamedTuple):
 class Report(NamedTuple):
     """All that the check-up has found."""
 
-    user: pwd.struct_passwd
-    machine: Machine
+    user: str
+    uid: int
+    system: System
     namespaces: list[Finding]
     options: list[Finding]
+    has_c_library: bool = True
 
     @property
     def outcomes(self) -> list[tuple[Finding, str, Outcome]]:
         """What was tried, as whom, and what became of it."""
         return [
             (finding, who, outcome)
-            for who in ("root", self.user.pw_name)
+            for who in ("root", self.user)
             for finding in [*self.namespaces, *self.options]
             for outcome in [finding.as_root if who == "root" else finding.as_user]
             if outcome
         ]
+
+    @property
+    def works(self) -> bool:
+        """Whether all works that could be expected, and something does."""
+        return self.has_c_library and bool(self.outcomes) and not self.missing
 
     @property
     def missing(self) -> list[tuple[str, str, Outcome]]:
@@ -78,7 +86,7 @@ class Report(NamedTuple):
 
 def as_data(report: Report) -> dict[str, Any]:
     """Return the report for programs."""
-    machine = report.machine
+    system = report.system
 
     def found(findings: list[Finding]) -> list[dict[str, Any]]:
         return [
@@ -94,38 +102,39 @@ def as_data(report: Report) -> dict[str, Any]:
     return {
         "version": __version__,
         "python": platform.python_version(),
-        "kernel": machine.kernel,
-        "user": {"name": report.user.pw_name, "uid": report.user.pw_uid},
+        "ctypes": report.has_c_library,
+        "kernel": system.kernel,
+        "user": {"name": report.user, "uid": report.uid},
         "namespaces": found(report.namespaces),
         "options": found(report.options),
         "limits": {
-            namespace.limit_name: machine.sysctl(namespace.limit_name) for namespace in NAMESPACES
+            namespace.limit_name: system.sysctl(namespace.limit_name) for namespace in NAMESPACES
         },
-        "switches": {name: machine.sysctl(name) for name in SWITCHES},
-        "seccomp_filter": machine.has_seccomp_filter,
-        "no_new_privs": machine.status("NoNewPrivs") == "1",
-        "chroot": machine.is_chrooted,
-        "in_initial_user_namespace": machine.is_in_initial_user_namespace,
-        "proc_covered_by": machine.covered_proc(),
+        "switches": {name: system.sysctl(name) for name in SWITCHES},
+        "seccomp_filter": system.has_seccomp_filter,
+        "no_new_privs": system.has_no_new_privs,
+        "chroot": system.is_chrooted,
+        "in_initial_user_namespace": system.is_in_initial_user_namespace,
+        "proc_covered_by": system.covered_proc(),
         "subordinate_ids": {
             name: {
-                kind: [[block.start, block.count] for block in machine.blocks_of(kind, uid)]
+                kind: [[block.start, block.count] for block in system.blocks_of(kind, uid)]
                 for kind in ("uid", "gid")
             }
-            for name, uid in (("root", 0), (report.user.pw_name, report.user.pw_uid))
+            for name, uid in (("root", 0), (report.user, report.uid))
         },
         "helpers": {
             tool: {"path": path, "privileged": is_privileged_tool(path) if path else None}
             for tool, path in ((tool, shutil.which(tool)) for tool in MAP_TOOLS)
         },
-        "works": not report.missing,
+        "works": report.works,
     }
 
 
 def as_text(report: Report) -> str:
     """Return the report for people."""
     data = as_data(report)
-    user = report.user.pw_name
+    user = report.user
     lines = [f"{NAME} {__version__}, Python {data['python']}, Linux {data['kernel']}", ""]
     lines += _table("Namespaces", report.namespaces, user)
     lines += _table("Options", report.options, user)
@@ -133,7 +142,8 @@ def as_text(report: Report) -> str:
     lines += _section("Switches", _switch_rows(data))
     lines += _section("Subordinate ids", _subordinate_rows(data))
     lines += _section("Helpers", _helper_rows(data))
-    return "\n".join([*lines, *_verdict(report)]) + "\n"
+    lines += _verdict(report)
+    return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def _table(title: str, findings: list[Finding], user: str) -> list[str]:
@@ -201,13 +211,24 @@ def _verdict(report: Report) -> list[str]:
         lines += [f"  {outcome.cause}"] if outcome.cause else []
         lines += [f"  type: {command}" for command in outcome.commands]
         lines.append("")
-    missing = dict.fromkeys(label for label, _, _ in report.missing)
-    if missing:
-        return [
-            *lines,
-            f"Verdict: what could be expected to work, and does not: {', '.join(missing)}",
-        ]
-    return [*lines, f"Verdict: all that the user {report.user.pw_name} could expect works."]
+    if not report.has_c_library:
+        lines += ["This Python has no ctypes, without which few launches work; install it.", ""]
+    tried = [who for who in ("root", report.user) if any(who == by for _, by, _ in report.outcomes)]
+    if report.missing:
+        missing = dict.fromkeys(label for label, _, _ in report.missing)
+        verdict = f"what could be expected to work, and does not: {', '.join(missing)}"
+    elif not tried:
+        verdict = "nothing could be tried"
+    else:
+        failing = dict.fromkeys(
+            found.trial.label for found, _, out in report.outcomes if not out.works
+        )
+        verdict = f"all that can be expected works for {' and '.join(tried)}"
+        if failing:
+            verdict += f"; what fails takes more than is there: {', '.join(failing)}"
+    if report.user not in tried:
+        verdict += f"; nothing could be tried as {report.user}"
+    return [*lines, f"Verdict: {verdict}"]
 
 
 def _complaints(report: Report) -> list[tuple[list[str], str, Outcome]]:

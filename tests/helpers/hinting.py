@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from pyunshare.diagnostics.hints import Hints
+from pyunshare.diagnostics.rules import Hints
+from pyunshare.diagnostics.system import System
+from pyunshare.errors import Failure
+from pyunshare.options.parser import CommandLine
 from pyunshare.options.request import Request
 from tests.helpers import support
 from tests.helpers.support import (
@@ -39,11 +42,11 @@ USERS = pytest.mark.parametrize(
 class Told:
     """What a launch that failed has told: its message, the cause, and the commands to type."""
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: Result, name: str = NAME) -> None:
         self.result = result
         lines = os.fsdecode(result.stderr).splitlines()
         lines = [line for line in lines if not re.match(r"\S*strace: ", line)]
-        start = f"{NAME}: hint: "
+        start = f"{name}: hint: "
         hints = [line[len(start) :] for line in lines if line.startswith(start)]
         self.messages = [line for line in lines if not line.startswith(start)]
         assert len(hints) <= 2, result
@@ -63,7 +66,7 @@ class Told:
                 line = line.partition(" ")[2]
             elif words[:2] == ["su", "-c"]:
                 line = words[2]
-            plain.append(re.sub(r"^(python3 -m |\S*/)?pyunshare\b", "pyunshare", line))
+            plain.append(re.sub(r"^(\S*python3?[\d.]* -m |\S*/)?pyunshare\b", "pyunshare", line))
         return plain
 
     def words(self) -> list[str]:
@@ -110,12 +113,22 @@ def own(*words: str) -> list[str]:
     return [program.file, *program.arguments, *words, "true"]
 
 
-def hints_of(words: list[str], failure: Exception, root: Path) -> str:
-    """What is said of a failure on a made-up machine, under the name unshare."""
-    request = Request()
-    for option, value in support.parse(words)[0]:
-        request.add(option, value)
-    return Hints("unshare", words, request, str(root)).about(failure)
+def hints_of(words: list[str], failure: Failure, root: Path, others_work: bool = True) -> str:
+    """What is said of a failure on a made-up machine, under the name unshare.
+
+    There any other command line works, or none.
+    """
+
+    def rehearse(argv: list[str]) -> None:
+        assert others_work
+
+    request = Request.from_options(CommandLine(words))
+    return Hints("unshare", words, request, rehearse, System(str(root))).about(failure)
+
+
+def failed(step: str, errno: int | None = None, path: str = "") -> Failure:
+    """The failure of a step."""
+    return Failure("it failed", errno, step=step, path=path)
 
 
 def root_with(**files: bytes) -> Path:

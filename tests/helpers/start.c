@@ -28,6 +28,7 @@
  *     close=DESCRIPTOR
  *     refuse=ERRNO:FLAGS     a seccomp filter: unshare(2) with any of these flags (0: with whatever
  *                            flags) fails with this errno, as in a container
+ *     refuse_mount=ERRNO     the same for mount(2)
  *     report=DESCRIPTOR      write there the namespaces it is in, as `caller/NAME=LINK` lines
  *
  * A condition that cannot be had ends it with status 97.
@@ -191,13 +192,13 @@ static void report_namespaces(int descriptor)
 }
 
 /* The flags stand in the lower half of the first argument. */
-static void refuse(char *numbers)
+static void refuse(unsigned call, char *numbers)
 {
 	unsigned error = strtoul(numbers, &numbers, 0);
 	unsigned flags = *numbers ? strtoul(numbers + 1, NULL, 0) : 0;
 	struct sock_filter lines[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_unshare, 0, 3),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 3),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)
 			 + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0)),
 		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, flags, 0, flags ? 1 : 0),
@@ -285,7 +286,9 @@ static void apply(char *condition)
 		must(entry_count < HIGHEST_ENTRIES, condition);
 		entries[entry_count++] = value;
 	} else if (IS("refuse"))
-		refuse(value);
+		refuse(SYS_unshare, value);
+	else if (IS("refuse_mount"))
+		refuse(SYS_mount, value);
 	else if (IS("chroot"))
 		must(chroot(value) == 0 && chdir("/") == 0, condition);
 	else if (IS("close"))

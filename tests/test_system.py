@@ -1,4 +1,4 @@
-"""The reader of causes against made-up trees, and its experiments against this kernel."""
+"""What is read of a machine, from made-up trees, and what is tried, with this kernel."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pyunshare.diagnostics import probes as experiments
-from pyunshare.diagnostics import system as causes
-from pyunshare.diagnostics.system import NAMESPACES, Machine
+from pyunshare.diagnostics import probes
+from pyunshare.diagnostics.system import NAMESPACES, System, found_program
 from pyunshare.syscalls import CLONE_NEWNS, CLONE_NEWTIME, CLONE_NEWUSER, load_c_library
 from tests.helpers.machine import needs
 
@@ -29,9 +28,9 @@ class Tree:
         return self
 
     @property
-    def machine(self) -> Machine:
+    def system(self) -> System:
         """What reads it."""
-        return Machine(str(self.root))
+        return System(str(self.root))
 
 
 @pytest.fixture
@@ -40,17 +39,17 @@ def tree(tmp_path: Path) -> Tree:
 
 
 def test_an_empty_tree_tells_nothing(tree: Tree) -> None:
-    machine = tree.machine
-    assert machine.sysctl("user.max_user_namespaces") is None
-    assert machine.status("Seccomp") == ""
-    assert machine.mounts() == machine.mapped("uid") == machine.blocks("uid") == []
-    assert machine.is_chrooted is None
-    assert machine.covered_proc() is None
-    assert machine.container_engine == ""
-    assert machine.distributions == []
-    assert not machine.is_in_initial_user_namespace
-    assert machine.kernel == os.uname().release
-    assert all(machine.has_namespace(namespace) is None for namespace in NAMESPACES)
+    system = tree.system
+    assert system.sysctl("user.max_user_namespaces") is None
+    assert system.status("Seccomp") == ""
+    assert system.mounts() == system.id_map("uid") == system.blocks("uid") == []
+    assert system.is_chrooted is None
+    assert system.covered_proc() is None
+    assert system.container_engine == ""
+    assert system.distributions == []
+    assert not system.is_in_initial_user_namespace
+    assert system.kernel == os.uname().release
+    assert all(system.has_namespace(namespace) is None for namespace in NAMESPACES)
 
 
 @pytest.mark.parametrize(("text", "value"), [("0\n", 0), ("1\n", 1), ("2147483647\n", 2147483647)])
@@ -58,24 +57,24 @@ def test_switches_and_limits(tree: Tree, text: str, value: int) -> None:
     tree.add("proc/sys/kernel/apparmor_restrict_unprivileged_userns", text)
     tree.add("proc/sys/kernel/unprivileged_userns_clone", text)
     tree.add("proc/sys/user/max_net_namespaces", text)
-    assert tree.machine.sysctl("kernel.apparmor_restrict_unprivileged_userns") == value
-    assert tree.machine.sysctl("kernel.unprivileged_userns_clone") == value
-    assert tree.machine.sysctl("user.max_net_namespaces") == value
+    assert tree.system.sysctl("kernel.apparmor_restrict_unprivileged_userns") == value
+    assert tree.system.sysctl("kernel.unprivileged_userns_clone") == value
+    assert tree.system.sysctl("user.max_net_namespaces") == value
 
 
 def test_a_switch_that_is_no_number(tree: Tree) -> None:
     tree.add("proc/sys/kernel/unprivileged_userns_clone", "yes\n")
-    assert tree.machine.sysctl("kernel.unprivileged_userns_clone") is None
+    assert tree.system.sysctl("kernel.unprivileged_userns_clone") is None
 
 
 def test_namespaces_of_an_old_kernel(tree: Tree) -> None:
     tree.add("proc/sys/kernel/osrelease", "4.18.0-553.el8_10.x86_64\n")
     for kind in ("mnt", "uts", "ipc", "net", "pid", "user", "cgroup"):
         tree.add(f"proc/self/ns/{kind}")
-    known = {namespace.option: tree.machine.has_namespace(namespace) for namespace in NAMESPACES}
+    known = {namespace.option: tree.system.has_namespace(namespace) for namespace in NAMESPACES}
     assert known.pop("time") is False
     assert all(known.values())
-    assert tree.machine.kernel == "4.18.0-553.el8_10.x86_64"
+    assert tree.system.kernel == "4.18.0-553.el8_10.x86_64"
 
 
 def test_every_limit_of_this_kernel_has_its_namespace() -> None:
@@ -108,17 +107,17 @@ SECOND = "33 27 0:42 / /mnt/proc rw - proc proc rw"
 )
 def test_what_covers_proc(tree: Tree, lines: list[str], covered: list[str] | None) -> None:
     tree.add("proc/self/mountinfo", "".join(f"{line}\n" for line in lines))
-    assert tree.machine.covered_proc() == covered
+    assert tree.system.covered_proc() == covered
 
 
 def test_mounts_are_read_with_their_escapes(tree: Tree) -> None:
     line = "40 27 0:9 / /a\\040b\\134c rw,noexec master:2 shared:7 - tmpfs a\\040b rw\n"
     tree.add("proc/self/mountinfo", f"{PLAIN}\n{line}")
-    mount = tree.machine.mount_of("/a b\\c/d")
+    mount = tree.system.mount_of("/a b\\c/d")
     assert mount
     assert (mount.target, mount.kind, mount.is_shared) == ("/a b\\c", "tmpfs", True)
     assert "noexec" in mount.options
-    other = tree.machine.mount_of("/a b\\cd")
+    other = tree.system.mount_of("/a b\\cd")
     assert other
     assert other.target == "/"
 
@@ -139,26 +138,26 @@ def test_a_chroot_is_seen(
 ) -> None:
     tree.add("proc/self/mountinfo", "".join(f"{line}\n" for line in own))
     tree.add("proc/1/mountinfo", "".join(f"{line}\n" for line in of_first))
-    assert tree.machine.is_chrooted is is_chrooted
+    assert tree.system.is_chrooted is is_chrooted
 
 
 def test_this_machine_is_no_chroot() -> None:
-    assert not Machine().is_chrooted
+    assert not System().is_chrooted
 
 
 def test_a_mount_point_is_told_by_the_kernel(tmp_path: Path) -> None:
     for path, expected in (("/", False), (str(tmp_path), True)):
-        assert experiments.is_no_mount_point(path) in (expected, None)
-    assert experiments.is_no_mount_point("/nonexistent") is None
+        assert probes.is_no_mount_point(path) in (expected, None)
+    assert probes.is_no_mount_point("/nonexistent") is None
 
 
 def test_subordinate_ids_that_make_no_sense_are_none(tree: Tree) -> None:
     tree.add("etc/subuid", "a:1:2\n# c\nb:x:1\nb::\n\n0:100000:65536\nroot:7:1\n")
-    found = [(block.owner, block.start, block.end) for block in tree.machine.blocks("uid")]
+    found = [(block.owner, block.start, block.end) for block in tree.system.blocks("uid")]
     assert found == [("a", 1, 3), ("0", 100000, 165536), ("root", 7, 8)]
-    owned = [block.start for block in tree.machine.blocks_of("uid", 0)]
+    owned = [block.start for block in tree.system.blocks_of("uid", 0)]
     assert owned == [100000, 7]
-    assert tree.machine.blocks("gid") == []
+    assert tree.system.blocks("gid") == []
 
 
 @pytest.mark.parametrize(
@@ -172,54 +171,54 @@ def test_subordinate_ids_that_make_no_sense_are_none(tree: Tree) -> None:
 )
 def test_distributions(tree: Tree, text: str, expected: list[str]) -> None:
     tree.add("etc/os-release", text)
-    assert tree.machine.distributions == expected
+    assert tree.system.distributions == expected
 
 
 @pytest.mark.parametrize(
     ("mark", "engine"), [("run/.containerenv", "podman"), (".dockerenv", "docker")]
 )
 def test_the_marks_of_container_engines(tree: Tree, mark: str, engine: str) -> None:
-    assert tree.add(mark).machine.container_engine == engine
+    assert tree.add(mark).system.container_engine == engine
 
 
 def test_what_is_remembered_is_all_that_is_read_later(tree: Tree) -> None:
     tree.add("proc/self/mountinfo", PLAIN).add("proc/self/status", "Seccomp:\t2\n")
-    machine = tree.machine
-    machine.remember(0)
+    system = tree.system
+    system.remember(0)
     tree.add("proc/self/mountinfo", "").add("etc/subgid", "root:1:1\n")
-    assert machine.covered_proc() == []
-    assert machine.status("Seccomp") == ""
-    assert machine.blocks_of("gid", 0) == []
-    assert machine.link("/proc/self/ns/user") == ""
-    assert machine.name_of_user(0) == "root"
-    assert machine.name_of_user(4294967294) == "4294967294"
+    assert system.covered_proc() == []
+    assert system.status("Seccomp") == ""
+    assert system.blocks_of("gid", 0) == []
+    assert system.link("/proc/self/ns/user") == ""
+    assert system.name_of_user(0) == "root"
+    assert system.name_of_user(4294967294) == "4294967294"
 
 
 def test_the_depth_of_pid_namespaces(tree: Tree) -> None:
     tree.add("proc/self/status", "Name:\tx\nNSpid:\t71\t12\t1\nSeccomp:\t2\n")
-    assert tree.machine.pid_depth == 3
-    assert tree.machine.has_seccomp_filter
+    assert tree.system.pid_depth == 3
+    assert tree.system.has_seccomp_filter
 
 
-def test_outcomes_of_experiments() -> None:
+def test_outcomes_of_what_is_tried() -> None:
     def fail() -> None:
         raise PermissionError(EPERM, "x")
 
     def defect() -> None:
         raise RuntimeError
 
-    assert experiments.outcome(lambda: None) == 0
-    assert experiments.outcome(fail) == EPERM
-    assert experiments.outcome(defect) == 255
-    assert experiments.outcome(lambda: os.kill(os.getpid(), 9)) == -1
+    assert probes.outcome(lambda: None) == 0
+    assert probes.outcome(fail) == EPERM
+    assert probes.outcome(defect) is None
+    assert probes.outcome(lambda: os.kill(os.getpid(), 9)) is None
 
 
 @needs("root")
-def test_an_experiment_leaves_this_process_as_it_was() -> None:
+def test_a_trial_leaves_this_process_as_it_was() -> None:
     load_c_library()
     before = os.readlink("/proc/self/ns/mnt"), os.readlink("/proc/self/ns/user")
-    assert experiments.outcome_of_unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0
-    assert not experiments.filter_refuses(CLONE_NEWUSER | CLONE_NEWTIME)
+    assert System().outcome_of_unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0
+    assert not probes.filter_refuses(CLONE_NEWUSER | CLONE_NEWTIME)
     assert (os.readlink("/proc/self/ns/mnt"), os.readlink("/proc/self/ns/user")) == before
 
 
@@ -228,6 +227,6 @@ def test_programs_are_found_where_they_can_be_executed(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "tool").write_text("")
     directories = [str(tmp_path / name) for name in "abc"]
-    assert causes.found_program("tool", directories) == ""
+    assert found_program("tool", directories) == ""
     (tmp_path / "b" / "tool").chmod(0o755)
-    assert causes.found_program("tool", directories) == str(tmp_path / "b" / "tool")
+    assert found_program("tool", directories) == str(tmp_path / "b" / "tool")

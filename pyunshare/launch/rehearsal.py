@@ -1,0 +1,43 @@
+"""A launch without its program: whether another command line would do, before it is told of."""
+
+import posix
+
+from ..messages import STANDARD_ERROR
+from ..options.parser import CommandLine
+from ..options.request import Request
+from ..syscalls import CLONE_NEWNS, MS_SLAVE, load_c_library, unshare
+from .mounts import set_propagation
+from .steps import enter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..errors import Failure
+
+
+class _Silence:
+    """A reporter that nobody hears."""
+
+    def report(self, failure: "Failure") -> int:
+        return failure.status
+
+    def stop_loading(self) -> None:
+        pass
+
+
+def rehearse(argv: "list[str]") -> None:
+    """Do all of a launch but the program, in a process that is made for it.
+
+    Raises Failure, or ends the process, where the launch would fail.
+    """
+    null = posix.open("/dev/null", posix.O_RDWR)
+    for fd in range(STANDARD_ERROR + 1):
+        posix.dup2(null, fd)
+    request = Request.from_options(CommandLine(argv))
+    if request.files:  # nothing may stay bound
+        load_c_library()
+        unshare(CLONE_NEWNS)
+        set_propagation("/", MS_SLAVE, "")
+    child = enter(request, _Silence())
+    if child:
+        child.release()
+        posix._exit(child.wait())
