@@ -7,6 +7,7 @@ https://reproducible-builds.org/docs/archives says what to write instead.
 import gzip
 import io
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -53,7 +54,10 @@ class SourceDistribution(sdist):
         """Pack the files that setuptools has gathered; return the name of the archive."""
         if format != "gztar":
             raise SystemExit(f"pyunshare's sdist is a .tar.gz, and no {format}")
+        directory = Path(str(options["base_dir"]))
+        for made in directory.glob("*.egg-info"):  # of which PKG-INFO is what others read
+            shutil.rmtree(made)
         archive = Path(f"{base_name}.tar.gz").absolute()
         archive.parent.mkdir(parents=True, exist_ok=True)
-        write_tar_gz(archive, Path(str(options["base_dir"])))
+        write_tar_gz(archive, directory)
         return str(archive)
