@@ -38,7 +38,7 @@ ZSH_ACTIONS = {
     "group": "_groups",
     "names": '_sequence _parameters -g "*export*"',
     "seconds": " ",
-    "signal": "_signals -s",
+    "signal": "_pyunshare_signals",
     "string": " ",
     "uid": " _pyunshare_ids passwd uid",
     "uid:gid": "_pyunshare_owner",
@@ -98,6 +98,7 @@ def _bash() -> "dict[str, str]":
             for name in _bash_names(option)
         ),
         "OPTIONS": " ".join(f"--{option.name}" for option in OPTIONS),
+        "LETTERS": " ".join(f"-{option.short}" for option in OPTIONS if option.short),
     }
 
 
@@ -110,7 +111,8 @@ def _bash_names(option: Option) -> "Iterator[str]":
 
 def _zsh() -> "dict[str, str]":
     return {
-        "OPTIONS": "\n".join(f"  {line} \\" for option in OPTIONS for line in _zsh_specs(option))
+        "SIGNALS": " ".join(signals()),
+        "OPTIONS": "\n".join(f"  {line} \\" for option in OPTIONS for line in _zsh_specs(option)),
     }
 
 
@@ -149,22 +151,36 @@ def _fish() -> "dict[str, str]":
         "LETTERS": "".join(option.short for option in with_value),
         "LONG": " ".join(f"--{option.name}" for option in OPTIONS),
         "LONG_WITH_VALUE": " ".join(f"--{option.name}" for option in with_value),
-        "OPTIONS": "\n".join(_fish_line(option) for option in OPTIONS),
+        "OPTIONS": "\n".join(line for option in OPTIONS for line in _fish_lines(option)),
     }
 
 
-def _fish_line(option: Option) -> str:
-    words = ["complete", "-c", "pyunshare", "-n", "__pyunshare_in_options"]
-    if option.short:
-        words += ["-s", option.short]
-    words += ["-l", option.name, "-d", _fish_quoted(option.help)]
+def _fish_lines(option: Option) -> "Iterator[str]":
+    """Yield the lines for an option.
+
+    fish would offer one whose value is optional twice, with and without a sign behind. So the value
+    has a line of its own, for when the sign is there.
+    """
+    name = ["-s", option.short] if option.short else []
+    name += ["-l", option.name, "-d", _fish_quoted(option.help)]
+    value: list[str] = []
     if option.metavar:
-        described = kind(option) if kind(option).isalpha() else "value"
-        literal = " ".join(rf"{word}\t{described}" for word in WORDS.get(kind(option), ()))
+        # A tab, and no description behind: fish would repeat that of the option at each word.
+        literal = " ".join(rf"{word}\t" for word in WORDS.get(kind(option), ()))
         action = literal or FISH_ACTIONS[kind(option)]
-        words += ["-r"] if option.requires_value else []
-        words += ["-F"] if action is None else ["-f", "-a", _fish_quoted(action)]
-    return " ".join(words)
+        value = ["-F"] if action is None else ["-f", "-a", _fish_quoted(action)]
+    if option.requires_value:
+        yield _fish_line("__pyunshare_in_options", [*name, "-r", *value])
+    elif option.metavar:
+        yield _fish_line("__pyunshare_in_options", name)
+        yield _fish_line(f"__pyunshare_at_value {option.name}", ["-l", option.name, *value])
+    else:
+        yield _fish_line("__pyunshare_in_options", name)
+
+
+def _fish_line(condition: str, words: "list[str]") -> str:
+    condition = _fish_quoted(condition) if " " in condition else condition
+    return " ".join(["complete", "-c", "pyunshare", "-n", condition, *words])
 
 
 def _fish_quoted(text: str) -> str:

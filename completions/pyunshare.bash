@@ -172,7 +172,9 @@ _pyunshare() {
         _pyunshare_option "${current%%=*}"
         kind=${value_of[$option]-${value_of[$option=]-}}
         _pyunshare_value "$kind" "${current#*=}" "${current%%=*}="
-    elif [[ $current == --* || $current == - ]]; then
+    elif [[ $current == - ]]; then
+        COMPREPLY=(-h -V -m -u -i -n -p -U -C -T -f -r -c -S -G -R -w -l "${options[@]}")
+    elif [[ $current == --* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "${options[*]}" -- "$current")
     elif [[ $current == -* ]]; then
         for ((i = 1; i < ${#current}; i++)); do

@@ -221,6 +221,14 @@ def test_offers_every_option_of_the_table(shell: str, directory: Path) -> None:
 
 
 @in_every_shell
+def test_a_single_sign_has_short_options_too(shell: str, directory: Path) -> None:
+    found = offered(shell, "pyunshare -", directory)
+    letters = {f"-{option.short}" for option in OPTIONS if option.short}
+    found.discard("-")  # what was typed, which zsh leaves there
+    assert letters <= found <= letters | {f"--{option.name}" for option in OPTIONS}
+
+
+@in_every_shell
 def test_every_signal_that_is_offered_is_known(shell: str, directory: Path) -> None:
     names = offered(shell, "pyunshare --kill-child=", directory)
     assert len(names) > 25
@@ -244,6 +252,31 @@ def test_bash_understands_shortened_options(line: str, directory: Path) -> None:
 def test_fish_understands_shortened_options(directory: Path) -> None:
     line = "pyunshare --map-user root --own 1:2 zebra st"
     assert offered("fish", line, directory) == {"stripes", "stars"}
+
+
+@needs("fish")
+@pytest.mark.parametrize("line", ["--", "--mount-p", "--kill-child", "--map-users "])
+def test_fish_offers_nothing_twice(line: str, directory: Path) -> None:
+    place = [f"source {DIRECTORY}/pyunshare.fish"]
+    found = interactive.fish_completions(
+        f"pyunshare {line}", place, environment(directory), directory
+    )
+    assert found
+    assert not {word for word in found if word.endswith("=")}
+    assert len(found) == len(set(found))
+
+
+@needs("fish")
+@pytest.mark.parametrize(
+    "line", ["--propagation ", "--map-users=", "--kill-child=", "--setgroups "]
+)
+def test_fish_repeats_no_description(line: str, directory: Path) -> None:
+    """A value has a description of its own, or none."""
+    script = f"source {DIRECTORY}/pyunshare.fish; complete --do-complete='pyunshare {line}'"
+    result = support.run(["fish", "-c", script], environment=environment(directory))
+    shown = [text.partition("\t")[2] for text in result.lines]
+    described = [text for text in shown if text]
+    assert shown and len(described) == len(set(described)), shown
 
 
 # What one key makes of a line where there is one match
