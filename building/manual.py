@@ -18,8 +18,10 @@ try:
 except ModuleNotFoundError:
     raise SystemExit("argparse-manpage is missing, which pip installs") from None
 
+from building.addresses import addresses
 from pyunshare import __version__
 from pyunshare.options.documentation import argument_parser
+from pyunshare.options.help import COMPATIBLE_WITH
 from pyunshare.options.table import GENERAL
 
 PROJECT = Path(__file__).parent.parent
@@ -75,7 +77,13 @@ def date() -> str:
 
 def parts(path: Path) -> "dict[str, str]":
     """Return the texts of a file by the headings in brackets above them."""
-    _, *found = re.split(r"^\[(.+)\]\n", path.read_text("utf-8"), flags=re.MULTILINE)
+    text = path.read_text("utf-8")
+    for mark, value in {
+        "COMPATIBLE_WITH": COMPATIBLE_WITH,
+        "ISSUES": addresses()["issues"],
+    }.items():
+        text = text.replace(f"@{mark}@", value.replace("-", "\\-"))
+    _, *found = re.split(r"^\[(.+)\]\n", text, flags=re.MULTILINE)
     return {heading: text.strip("\n") for heading, text in zip(found[::2], found[1::2])}
 
 

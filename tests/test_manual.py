@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from building.addresses import addresses
 from pyunshare import __version__
+from pyunshare.options.help import COMPATIBLE_WITH
 from pyunshare.options.option import OPTIONS, Option
 from pyunshare.options.table import GENERAL
 from tests.helpers import support
@@ -33,6 +35,7 @@ SECTIONS = [
     "NOTES",
     "DIFFERENCES FROM UTIL-LINUX",
     "EXAMPLES",
+    "REPORTING BUGS",
     "SEE ALSO",
 ]
 
@@ -161,6 +164,11 @@ def test_header_names_version_and_manual() -> None:
     assert len(title) == 1
     form = rf'\.TH PYUNSHARE "1" "\d{{4}}-\d\d-\d\d" "pyunshare {__version__}" "User Commands"'
     assert re.fullmatch(form, title[0])
+
+
+def test_the_page_says_which_unshare_it_matches_and_where_to_report_bugs() -> None:
+    assert f"of {COMPATIBLE_WITH}:" in " ".join(plain(section("DESCRIPTION")).split())
+    assert addresses()["issues"] in section("REPORTING BUGS")
 
 
 def test_each_kind_of_namespace_has_its_paragraph() -> None:

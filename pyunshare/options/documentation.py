@@ -14,7 +14,7 @@ def argument_parser(name: str = "pyunshare") -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=name,
         usage="%(prog)s [options] [program [argument...]]",
-        description="Run a program, or your shell, in namespaces of its own.",
+        description="Run a program, or your shell, in new namespaces.",
         add_help=False,
         allow_abbrev=True,
     )

@@ -23,12 +23,12 @@ def help_text(name: str) -> str:
     text = (
         f"Usage: {name} [options] [program [argument...]]\n"
         "\n"
-        "Run a program, or your shell, in namespaces of its own.\n"
+        "Run a program, or your shell, in new namespaces.\n"
     )
     for group in dict.fromkeys(option.group for option in _general_last()):
         text += f"\n{group}:\n"
         text += "".join(_entry(option) for option in OPTIONS if option.group == group)
-    return text + "\nA namespace given a =file is bound on that file and outlives the program.\n"
+    return text + "\nA namespace given a =file is bound to that file and outlives the program.\n"
 
 
 def _general_last() -> "list[Option]":

@@ -33,7 +33,7 @@ ROWS: "tuple[tuple[str, str, str | None, int, str, str], ...]" = (
     ("version", "V", None, 0, GENERAL, "print the version and exit"),
     ("mount", "m", "=file", CLONE_NEWNS, NAMESPACES, "new mount namespace"),
     ("uts", "u", "=file", CLONE_NEWUTS, NAMESPACES, "new UTS namespace: host name"),
-    ("ipc", "i", "=file", CLONE_NEWIPC, NAMESPACES, "new IPC namespace: System V, mqueue"),
+    ("ipc", "i", "=file", CLONE_NEWIPC, NAMESPACES, "new IPC namespace: System V, POSIX queues"),
     ("net", "n", "=file", CLONE_NEWNET, NAMESPACES, "new network namespace"),
     ("pid", "p", "=file", CLONE_NEWPID, NAMESPACES, "new PID namespace for the children"),
     ("user", "U", "=file", CLONE_NEWUSER, NAMESPACES, "new user namespace"),
@@ -192,14 +192,14 @@ ROWS: "tuple[tuple[str, str, str | None, int, str, str], ...]" = (
         "register a binary format, :name:type:offset:magic:mask:interpreter:flags, in a "
         "binfmt_misc of its own; implies --mount-binfmt",
     ),
-    ("clear-env", "", None, 0, ENVIRONMENT, "empty the environment of the program"),
+    ("clear-env", "", None, 0, ENVIRONMENT, "clear the environment of the program"),
     (
         "whitelist-env",
         "",
         "names",
         0,
         ENVIRONMENT,
-        "empty it but for these variables: name,name,...; may be repeated",
+        "clear all variables but these: name,name,...; may be repeated",
     ),
 )
 
