@@ -21,7 +21,7 @@ from types import ModuleType
 
 import pytest
 
-from building import amalgamation
+from building import addresses, amalgamation, description
 from tests.helpers import decoys, support
 from tests.helpers.machine import needs
 from tests.helpers.support import CHECKOUT, WITHOUT_SUBORDINATE_IDS
@@ -33,6 +33,7 @@ MADE_HERE += ("__pycache__", ".coverage*")
 EPOCH = "1700000000"
 INSTALLED_DATA = {
     "share/bash-completion/completions/pyunshare",
+    "share/doc/pyunshare/apparmor/pyunshare",
     "share/fish/vendor_completions.d/pyunshare.fish",
     "share/man/man1/pyunshare.1",
     "share/zsh/site-functions/_pyunshare",
@@ -142,7 +143,14 @@ def test_versions_are_all_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    "file", ["packaging/debian/changelog", "packaging/rpm/pyunshare.spec", "man/pyunshare.1"]
+    "file",
+    [
+        "man/pyunshare.1",
+        "packaging/alpine/APKBUILD",
+        "packaging/arch/PKGBUILD",
+        "packaging/debian/changelog",
+        "packaging/rpm/pyunshare.spec",
+    ],
 )
 def test_a_version_that_differs_is_named(file: str) -> None:
     release = release_module()
@@ -156,6 +164,61 @@ def test_a_version_that_differs_is_named(file: str) -> None:
         release.the_version(source)
 
 
+# ---- addresses ----------------------------------------------------------------------------------
+
+
+def test_addresses_are_those_of_setup_cfg() -> None:
+    known = addresses.addresses()
+    for name, pattern, template in addresses.PLACES:
+        text = (CHECKOUT / name).read_text()
+        start, end = addresses.span(text, pattern)
+        assert text[start:end] == template.format_map(known), f"{name}: run: tox -e generate"
+
+
+def test_no_address_stands_where_it_is_not_looked_after() -> None:
+    """Nobody has to search for placeholders."""
+    source = copy_of_checkout()
+    (source / "setup.cfg").unlink()
+    (source / "man" / "pyunshare.1").unlink()  # which is made anew together with the others
+    for name in {name for name, _, _ in addresses.PLACES}:
+        text = (source / name).read_text()
+        for _, pattern, _ in (place for place in addresses.PLACES if place[0] == name):
+            start, end = addresses.span(text, pattern)
+            text = text[:start] + "." * (end - start) + text[end:]
+        (source / name).write_text(text)
+    placeholder = "pyunshare" + ".example"
+    for path in filter(Path.is_file, source.rglob("*")):
+        assert placeholder.encode() not in path.read_bytes(), path
+
+
+def test_new_addresses_are_written_everywhere(tmp_path: Path) -> None:
+    source = copy_of_checkout()
+    settings = source / "setup.cfg"
+    settings.write_text(settings.read_text().replace("pyunshare" + ".example", "new.example"))
+    line = [sys.executable, "-m", "building.addresses"]
+    subprocess.run(line, cwd=source, check=True)
+    written = "".join((source / name).read_text() for name, _, _ in addresses.PLACES)
+    assert "maintainers@new.example" in written
+    assert "pyunshare" + ".example" not in written
+
+
+def test_links_and_pictures_of_the_readme_lead_somewhere_on_pypi() -> None:
+    readme = (CHECKOUT / "README.md").read_text()
+    on_pypi = description.on_its_own(readme, "1.2.3")
+    known = addresses.addresses()
+    starts = {kind: known[kind].format(version="1.2.3") for kind in ("files", "pictures")}
+    targets = re.findall(r"\]\(([^)]*)\)", on_pypi)
+    assert len(targets) == len(re.findall(r"\]\(", readme))
+    assert all(target.startswith("https://") for target in targets)
+    names = {re.sub(r"#.*", "", target) for target in targets if starts["files"] in target}
+    pictures = {name for name in names if name.startswith(starts["pictures"])}
+    assert pictures
+    for name in names:
+        start = starts["pictures" if name in pictures else "files"]
+        assert (CHECKOUT / name[len(start) :]).exists(), name
+        assert (name in pictures) == name.endswith(".svg")
+
+
 # ---- sdist and wheel ----------------------------------------------------------------------------
 
 
@@ -166,8 +229,7 @@ def test_the_sdist_has_every_file(dist: Path) -> None:
         packed = {member.name.partition("/")[2] for member in archive if member.isfile()}
     copy = copy_of_checkout()
     here = {str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()}
-    added = {name for name in packed if ".egg-info/" in name} | {"PKG-INFO"}
-    assert packed - added == here
+    assert packed - {"PKG-INFO"} == here
 
 
 @pytest.mark.thorough
@@ -221,11 +283,13 @@ def test_built_in_a_clone_with_git_the_same(dist: Path) -> None:
 
 
 @pytest.mark.thorough
-@needs("twine", "check-wheel-contents", "build", "setuptools")
-def test_what_twine_and_check_wheel_contents_say(dist: Path) -> None:
+@needs("twine", "check-wheel-contents", "pyroma", "build", "setuptools")
+def test_what_twine_check_wheel_contents_and_pyroma_say(dist: Path) -> None:
     files = [str(the_sdist(dist)), str(the_wheel(dist))]
     subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *files], check=True)
     subprocess.run([sys.executable, "-m", "check_wheel_contents", files[1]], check=True)
+    # pyroma uses the network for nothing but to see who owns the project on PyPI.
+    subprocess.run([sys.executable, "-m", "pyroma", "--min", "10", files[0]], check=True)
 
 
 @pytest.mark.thorough
@@ -474,6 +538,119 @@ def test_an_editable_installation_runs_the_source(offline: dict[str, str]) -> No
     assert (directory / "bin" / "pyunshare").read_text().splitlines()[0].endswith(" -ISXutf8")
 
 
+def commands_of(document: str, section: str) -> list[str]:
+    """The blocks of shell commands in one section of a document."""
+    text = (CHECKOUT / document).read_text().partition(f"\n## {section}\n")[2]
+    return re.findall(r"^```sh\n(.*?)^```$", text.partition("\n## ")[0], re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.thorough
+@needs("root", "setuptools", "mount", "man")
+def test_uninstalled_as_the_documentation_says(offline: dict[str, str]) -> None:
+    """In directories of its own: nothing is left but empty ones."""
+    source = copy_of_checkout()
+    installing = (CHECKOUT / "README.md").read_text().partition("\n# /usr/bin/python3 -m venv ")[2]
+    lines = ["mkdir -p /usr/local/bin", f"{sys.executable} -m venv /opt/pyunshare"]
+    lines += re.findall(r"^# (.*)$", installing.partition("\n# pyunshare")[0], re.MULTILINE)
+    assert len(lines) == 4
+    lines += [commands_of("docs/installing.md", "Manual page and completions")[0]]
+    lines += ["pyunshare --version", "man pyunshare", "find /opt /usr/local ! -type d | wc -l"]
+    lines += [commands_of("docs/installing.md", "Uninstalling")[0]]
+    lines += ["find /opt /usr/local ! -type d"]
+    script = "\n".join(lines)
+    start = [sys.executable, "-IS", str(CHECKOUT / "bin" / "pyunshare"), "--mount", "--wd"]
+    hidden = "mount -t tmpfs none /opt; mount -t tmpfs none /usr/local;"
+    if sys.executable.startswith(("/opt", "/usr/local")):
+        pytest.skip("this Python is where the test would hide it")
+    shown = subprocess.run(
+        [*start, str(source), "sh", "-euc", f"{hidden}\n{script}"],
+        env={**offline, "MANPAGER": "cat", "PATH": f"/usr/local/bin:{support.STANDARD_PATH}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (shown.returncode, shown.stderr) == (0, ""), shown
+    assert "pyunshare from pyunshare" in shown.stdout
+    assert "NAME\n" in shown.stdout
+    assert re.fullmatch(r"\d{3,}", shown.stdout.splitlines()[-1]), shown.stdout
+
+
+# ---- Arch and Alpine ----------------------------------------------------------------------------
+
+RECIPES = ("packaging/arch/PKGBUILD", "packaging/alpine/APKBUILD")
+
+# As makepkg and abuild call the functions, with the Python of the tests for that of the system
+RUN_RECIPE = """
+set -eu
+. "$1"
+cd "$2"
+srcdir=$2 builddir=$2/pyunshare-$pkgver pkgdir=$3
+case $1 in *APKBUILD) cd "$builddir" ;; esac
+for step in build check package; do (umask 022; "$step"); done
+"""
+
+
+@pytest.mark.thorough
+@needs("bash", "build", "installer", "setuptools")
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_recipes_of_arch_and_alpine(dist: Path, recipe: str) -> None:
+    source, target, programs = (support.new_directory() for _ in range(3))
+    subprocess.run(["tar", "-xf", str(the_sdist(dist)), "-C", str(source)], check=True)
+    for name in ("python", "python3"):
+        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        (programs / name).chmod(0o755)
+    shell = "bash" if recipe.endswith("PKGBUILD") else "sh"
+    line = [shell, "-c", RUN_RECIPE, shell, str(CHECKOUT / recipe), str(source), str(target)]
+    variables = environment(PATH=f"{programs}:{support.STANDARD_PATH}", HYPOTHESIS_PROFILE="few")
+    subprocess.run(line, env=variables, check=True, stdout=subprocess.DEVNULL)
+    installed = target / sys.prefix.lstrip("/")  # /usr, where Python is the system's
+    assert [name for name in INSTALLED_DATA if not (installed / name).is_file()] == []
+    assert (target / "usr/share/doc/pyunshare/tour.md").is_file()
+    first, text = (installed / "bin" / "pyunshare").read_text().split("\n", 1)
+    assert first == "#!/usr/bin/python3 -ISXutf8"
+    library = sysconfig.get_path("purelib")
+    assert f"directory = '{library}/pyunshare'\n" in text
+    compiled = target / library.lstrip("/") / "pyunshare" / "__pycache__"
+    assert list(compiled.glob(f"{amalgamation.NAME}.*.pyc"))
+    link = target / "usr/lib/pyunshare/bin/unshare"
+    assert os.path.realpath(link) == str(target / "usr/bin/pyunshare")
+
+
+# ---- shell, AppArmor ----------------------------------------------------------------------------
+
+SHELL_SCRIPTS = (
+    *RECIPES,
+    ".ci/run",
+    "completions/pyunshare.bash",
+    "packaging/debian/tests/commands",
+    "packaging/debian/tests/namespaces",
+    "packaging/debian/tests/with_installed",
+    "packaging/rpm_package",
+    "tests/fetch_reference",
+)
+
+
+@needs("shellcheck")
+@pytest.mark.parametrize("script", SHELL_SCRIPTS)
+def test_shellcheck_has_nothing_to_say(script: str) -> None:
+    options = ["--severity=warning", *(["--shell=bash"] if script.endswith(".bash") else [])]
+    subprocess.run(["shellcheck", *options, str(CHECKOUT / script)], check=True)
+
+
+@needs("apparmor_parser")
+def test_the_apparmor_profile_is_one() -> None:
+    profile = (PACKAGING / "apparmor" / "pyunshare").read_text()
+    version = support.run(["apparmor_parser", "--version"]).stdout.decode()
+    if int(re.findall(r"version (\d+)", version)[0]) < 4:  # the first that knows what it is about
+        profile = re.sub(r"(?m)^abi .*|^ *userns,", "", profile)
+    for line in (["--names"], ["--skip-kernel-load", "--skip-cache", "--stdout"]):
+        shown = subprocess.run(
+            ["apparmor_parser", *line], input=profile.encode(), capture_output=True, check=False
+        )
+        assert shown.returncode == 0, shown.stderr
+        assert b"pyunshare" in shown.stdout
+
+
 # ---- RPM ----------------------------------------------------------------------------------------
 
 
@@ -505,7 +682,8 @@ def test_the_debian_package_runs_tests_that_there_are() -> None:
     tested = re.search(r"^TESTED = (.*)$", rules, re.MULTILINE)
     assert tested is not None
     named = [f"tests/test_{name}.py" for name in tested[1].split()]
-    named += re.findall(r"tests/test_\w+\.py", control)
+    for line in re.findall(r"with_installed \S+ ([\w ]+)", control):
+        named += [f"tests/test_{name}.py" for name in line.split()]
     assert len(named) > 8
     assert [name for name in named if not (CHECKOUT / name).is_file()] == []
 
@@ -536,11 +714,11 @@ def test_a_release_of_a_tag_that_is_not_there() -> None:
 def test_a_release_of_a_tag_without_git() -> None:
     copy = copy_of_checkout()
     said = complaint(sys.executable, copy / "packaging" / "release.py", "v77")
-    assert said.endswith("v77 is to be taken from git, and this is no clone, or git is missing")
+    assert said.endswith("v77 would be taken from git, but this is no clone, or git is missing")
 
 
 def test_a_release_without_its_tools() -> None:
-    said = complaint(sys.executable, "-S", RELEASE)
+    said = complaint(sys.executable, "-S", RELEASE, "--here")
     assert said.endswith("build is missing: install packaging/requirements.txt")
 
 
@@ -548,7 +726,7 @@ def test_a_release_of_what_there_is_not() -> None:
     line = [sys.executable, str(RELEASE), "--only", "sdist,floppy"]
     shown = subprocess.run(line, capture_output=True, text=True, check=False)
     assert shown.returncode == 2
-    assert shown.stderr.splitlines()[-1].endswith("error: there is no artefact named floppy")
+    assert shown.stderr.splitlines()[-1].endswith("error: there is no artifact named floppy")
 
 
 @pytest.mark.thorough
@@ -558,21 +736,23 @@ def test_a_tag_has_to_be_the_version_and_in_the_changelog() -> None:
     source = copy_of_checkout()
     version = release.the_version(source)
     with pytest.raises(release.ReleaseError, match=f"the tag is v7, and the version {version}"):
-        release.build(source, source / "dist", [], "v7")
+        release.check_version(source, "v7")
+    (source / "CHANGELOG.md").write_text(f"## {version} - 2026-11-22\n")
+    release.check_version(source, f"v{version}")
     (source / "CHANGELOG.md").write_text("## Unreleased\n")
-    with pytest.raises(release.ReleaseError, match=f"CHANGELOG.md says nothing of {version}"):
-        release.build(source, source / "dist", [], f"v{version}")
+    with pytest.raises(release.ReleaseError, match=f"CHANGELOG.md has no section for {version}"):
+        release.check_version(source, f"v{version}")
 
 
 @pytest.mark.parametrize("script", ["debian_package", "rpm_package"])
 def test_packaging_scripts_say_what_is_missing(script: str) -> None:
-    path = PACKAGING / script
+    line = [PACKAGING / script, *(["sid"] if script == "debian_package" else [])]
     sdist = support.new_directory() / "sdist.tar.gz"
     output = support.new_directory()
-    assert complaint(path).endswith("SDIST DIRECTORY")
-    assert complaint(path, sdist, output).endswith("sdist.tar.gz: no such file")
+    assert complaint(line[0]).endswith("SDIST DIRECTORY")
+    assert complaint(*line, sdist, output).endswith("sdist.tar.gz: no such file")
     sdist.touch()
-    missing = complaint("/bin/sh", path, sdist, output, PATH=programs_of_a_shell())
+    missing = complaint("/bin/sh", *line, sdist, output, PATH=programs_of_a_shell())
     assert re.search(r": (debootstrap|rpmbuild) is missing$|: debootstrap needs root", missing)
 
 

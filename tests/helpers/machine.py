@@ -31,6 +31,7 @@ ORDINARY_ID = 61002
 OLDEST_REFERENCE = (2, 42)
 
 TOOLS = (
+    "apparmor_parser",
     "bash",
     "busybox",
     "findmnt",
@@ -53,6 +54,7 @@ TOOLS = (
     "rpm2cpio",
     "rpmbuild",
     "script",
+    "shellcheck",
     "strace",
     "taskset",
     "uptime",
@@ -60,7 +62,16 @@ TOOLS = (
 )
 
 # Of Python, in the environment of the tests
-PACKAGES = ("build", "check-wheel-contents", "pipx", "setuptools", "twine", "uv")
+PACKAGES = (
+    "build",
+    "check-wheel-contents",
+    "installer",
+    "pipx",
+    "pyroma",
+    "setuptools",
+    "twine",
+    "uv",
+)
 # What twine needs is compiled, and by Rust; there are no wheels of it for 32 bits.
 IS_TO_BE_HAD = {"twine": sys.maxsize > 2**32}
 
