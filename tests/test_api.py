@@ -887,7 +887,7 @@ def test_asyncio_failures(way: dict[str, Any]) -> None:
 def test_asyncio_without_pidfds(monkeypatch: pytest.MonkeyPatch) -> None:
     """As with Linux before 5.3."""
 
-    def refuse(_: int) -> int:
+    def refuse(pid: int, flags: int = 0) -> int:
         raise OSError(errno.ENOSYS, "not there")
 
     async def main() -> None:

@@ -20,6 +20,7 @@ from typing import Callable
 
 import pytest
 
+from pyunshare.options.option import OPTIONS, Option
 from tests.helpers import support
 
 CLONE_NEWNS = 0x00020000
@@ -119,12 +120,24 @@ def reference_version() -> tuple[int, ...]:
 
 @functools.cache
 def reference_options() -> frozenset[str]:
-    """The long options that the reference's help names."""
+    """The long options that the reference takes."""
     path = support.reference_path()
     if path is None:
         return frozenset()
-    text = subprocess.run([path, "--help"], stdout=subprocess.PIPE, check=False).stdout
-    return frozenset(os.fsdecode(word) for word in re.findall(rb"--[a-z][a-z-]*[a-z]", text))
+    return frozenset(f"--{option.name}" for option in OPTIONS if takes(path, option))
+
+
+def takes(program: str, option: Option) -> bool:
+    """Whether an `unshare` takes an option, tried because its help may leave it out."""
+    word = f"--{option.name}=" if option.requires_value else f"--{option.name}"
+    said = subprocess.run(
+        [program, word, "--no-such-option"],
+        env={"LC_ALL": "C"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+    ).stderr
+    return f"unrecognized option '{word}'".encode() not in said
 
 
 PRIVILEGES: dict[str, Callable[[], bool]] = {

@@ -2,9 +2,9 @@
 
 A session is a fenced block of the language ``console``. What stands behind ``# `` is typed by
 root, behind ``$ `` by an ordinary user with subordinate ids, behind ``> `` continues the line
-before. Everything else is output. The prompts count as output, too: in a user namespace that
-makes one root, ``$ `` becomes ``# ``. A comment, which no reader of the page sees, may stand right
-above a block::
+before. Everything else is output, without its colors. The prompts count as output, too: in a user
+namespace that makes one root, ``$ `` becomes ``# ``. A comment, which no reader of the page sees,
+may stand right above a block::
 
     <!-- not run: why -->
     <!-- may differ: 09:41 pts/0 -->      these words of the output stand for any others
@@ -76,6 +76,8 @@ BLOCK = re.compile(
 COMPLAINT = re.compile(
     r"^-?sh: \d+: Cannot set tty process group \(No such process\)\n", re.MULTILINE
 )
+# Newer versions of ip color what they print on a terminal, whatever TERM says.
+COLOR = re.compile(r"\x1b\[[\d;]*m")
 
 DEFAULT_WIDTH = 100
 PATIENCE = 20  # seconds that a step may take
@@ -205,7 +207,7 @@ class Terminal:
         found = self._child.expect([f"{MARK}([#$]) ", pexpect.EOF])
         self.prompt = self._child.match[1] if found == 0 else ""
         output: str = self._child.before
-        return COMPLAINT.sub("", output.replace("\r\n", "\n"))
+        return COMPLAINT.sub("", COLOR.sub("", output.replace("\r\n", "\n")))
 
 
 def command_file() -> str:
