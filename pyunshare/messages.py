@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
         def report(self, failure: Failure) -> int:
             """Say what failed, and return the exit status that follows. Raises nothing."""
+            raise NotImplementedError
 
         def stop_loading(self) -> None:
             """From now on load nothing: the root or the user is another one."""

@@ -11,8 +11,8 @@ from ..syscalls import CLONE_NEWNS, call, fsencode, load_c_library, unshare
 
 try:
     from ..capabilities import Capabilities
-except ImportError:  # this Python has no ctypes
-    Capabilities = None  # type: ignore[assignment,misc]
+except ImportError:  # this Python has no ctypes, as load_c_library() will say
+    pass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -38,12 +38,12 @@ if TYPE_CHECKING:
     from .hint import Rehearse
 
     Finder = Callable[[FailureContext], "Hint | None"]
-    Rule = tuple[str, tuple[int, ...] | None, str, tuple[Finder, ...]]
+    Rule = tuple[str, tuple[int, ...], str, tuple[Finder, ...]]
 
 PATIENCE = 2.0  # seconds in which a hint is found, or there is none
 
 REFUSED = (EPERM, EACCES)
-ANY = None  # whatever the errno, and none
+ANY = ()  # whatever the errno, and none
 USAGE = "usage"  # the step of an option or value that is wrong
 
 # The step that failed, for which reasons, what the path of the file ends with that it was about,
@@ -198,7 +198,7 @@ class Hints:
             for rule_step, reasons, ending, finders in RULES:
                 if step != rule_step or not context.path.endswith(ending):
                     continue
-                if reasons is not ANY and failure.errno not in reasons:
+                if reasons and failure.errno not in reasons:
                     continue
                 for finder in finders:
                     hint = finder(context)

@@ -14,7 +14,7 @@ def signal_numbers() -> "dict[str, int]":
         for name in dir(_signal)
         if name.startswith("SIG") and not name.startswith(("SIG_", "SIGRT"))
     }
-    if _signal.SIGCHLD == 17:  # the numbering of most architectures; CPython 3.11 has it itself
+    if int(_signal.SIGCHLD) == 17:  # as on most architectures; CPython 3.11 has the name itself
         numbers.setdefault("STKFLT", 16)
     return numbers
 
