@@ -3,7 +3,8 @@
     python3 -m building.stub
 
 The interface takes its keywords as they come, so that none is listed twice. This lists them for
-type checkers and editors, with overloads as typeshed has them for subprocess.
+type checkers and editors: once, in a TypedDict (PEP 692), with the overloads that typeshed has for
+what decides between text and bytes.
 """
 
 from pathlib import Path
@@ -18,10 +19,13 @@ HEAD = """\
 # Made by building/stub.py from the table of options: change that, and run it.
 
 import subprocess
-from asyncio import StreamReader, StreamWriter
+from asyncio.subprocess import Process
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import IO, Any, AnyStr, Literal, overload
+from types import TracebackType
+from typing import IO, Any, AnyStr, Literal, TypedDict, overload
+
+from typing_extensions import Self, Unpack
 
 from .api.exceptions import LaunchError as LaunchError
 from .api.exceptions import UsageError as UsageError
@@ -33,48 +37,30 @@ _Args = _Path | Sequence[_Path]
 _File = int | IO[Any] | None
 _Environment = Mapping[bytes, _Path] | Mapping[str, _Path]
 _Range = str | tuple[int, int, int]
-_Outputs = tuple[bytes | None, bytes | None]
-"""
-
-PROCESS = """
-class Process:
-    stdin: StreamWriter | None
-    stdout: StreamReader | None
-    stderr: StreamReader | None
-    @property
-    def pid(self) -> int: ...
-    @property
-    def returncode(self) -> int | None: ...
-    async def wait(self) -> int: ...
-    async def communicate(self, input: bytes | None = None) -> _Outputs: ...
-    def send_signal(self, signal: int) -> None: ...
-    def terminate(self) -> None: ...
-    def kill(self) -> None: ...
 """
 
 # What subprocess has beside what its overloads are about
 SUBPROCESS = {
-    "bufsize": "int = -1",
-    "executable": "_Path | None = None",
-    "stdin": "_File = None",
-    "stdout": "_File = None",
-    "stderr": "_File = None",
-    "preexec_fn": "Callable[[], Any] | None = None",
-    "close_fds": "bool = True",
-    "shell": "bool = False",
-    "cwd": "_Path | None = None",
-    "env": "_Environment | None = None",
-    "restore_signals": "bool = True",
-    "start_new_session": "bool = False",
-    "pass_fds": "Collection[int] = ()",
-    "group": "str | int | None = None",
-    "extra_groups": "Iterable[str | int] | None = None",
-    "umask": "int = -1",
-    "pipesize": "int = -1",
-    "process_group": "int | None = None",
+    "executable": "_Path | None",
+    "stdin": "_File",
+    "stdout": "_File",
+    "stderr": "_File",
+    "preexec_fn": "Callable[[], Any] | None",
+    "close_fds": "bool",
+    "cwd": "_Path | None",
+    "env": "_Environment | None",
+    "restore_signals": "bool",
+    "start_new_session": "bool",
+    "pass_fds": "Collection[int]",
+    "group": "str | int | None",
+    "extra_groups": "Iterable[str | int] | None",
+    "umask": "int",
+    "pipesize": "int",
+    "process_group": "int | None",
 }
-RUN = {"capture_output": "bool = False", "check": "bool = False", "timeout": "float | None = None"}
-ASYNCHRONOUS = {name: SUBPROCESS[name] for name in SUBPROCESS if name not in ("bufsize", "shell")}
+# What asyncio does without
+SYNCHRONOUS = {"bufsize": "int", "shell": "bool"}
+RUN = {"capture_output": "bool", "check": "bool", "timeout": "float | None"}
 
 # What decides between text and bytes, and what comes of it: as in typeshed
 TEXT = {
@@ -122,43 +108,79 @@ def type_of(option: Option) -> str:
     """Return the type of an option's keyword."""
     if option.metavar is None:
         return "bool | None"
-    return TYPES.get(
-        option.name, "_Path | None" if option.requires_value else "bool | _Path | None"
-    )
+    default = "_Path | None" if option.requires_value else "bool | _Path | None"
+    return TYPES.get(option.name, default)
 
 
-OPTIONS = {name: f"{type_of(option)} = None" for name, option in KEYWORDS.items()}
-FOR_A_CALLER = {name: text for name, text in OPTIONS.items() if name not in NOT_FOR_A_CALLER}
+FOR_A_CALLER = {
+    name: type_of(option) for name, option in KEYWORDS.items() if name not in NOT_FOR_A_CALLER
+}
+FOR_A_PROGRAM = {
+    name: type_of(option) for name, option in KEYWORDS.items() if name in NOT_FOR_A_CALLER
+}
+
+REST = """\
+def unshare(**options: Unpack[_Options]) -> None: ...
+async def create_subprocess_exec(
+    program: _Path, *args: _Path, limit: int = ..., **keywords: Unpack[_Keywords]
+) -> Process: ...
+"""
+LAUNCHER = """
+_Program = Popen
+
+class Launcher:
+    def __init__(self) -> None: ...
+    def close(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+"""
 
 
-def function(start: str, *parts: "dict[str, str]", end: str, indent: str = "") -> str:
-    """Return a function of the stub."""
-    lines = [f"{name}: {text}" for part in parts for name, text in part.items()]
-    inner = f",\n{indent}    ".join([start.partition("(")[2], "*", *lines]).lstrip(", \n")
-    return (
-        f"{indent}def {start.partition('(')[0]}(\n{indent}    {inner},\n{indent}) -> {end}: ...\n"
-    )
+def keywords(name: str, bases: str, types: "dict[str, str]") -> str:
+    """Return a class of the stub that names keywords."""
+    lines = "".join(f"    {keyword}: {kind}\n" for keyword, kind in types.items())
+    return f"\nclass {name}({bases}, total=False):\n{lines}"
+
+
+def overloads(start: str, rest: str, result: str, indent: str, content: str = "") -> str:
+    """Return a function of the stub, once for each mode that ``{}`` in it stands for."""
+    text = ""
+    for mode, kind in MODES:
+        parameters = [*filter(None, [start, "*", content]), *(f"{n}: {t}" for n, t in mode.items())]
+        if kind == "Any":
+            parameters = [each.replace("{} | None", "Any") for each in parameters]
+        lines = f",\n{indent}    ".join([*parameters, f"**keywords: Unpack[{rest}]"])
+        name, _, first = lines.replace(", args", f",\n{indent}    args").partition("(")
+        text += f"{indent}@overload\n{indent}def {name}(\n{indent}    {first},\n"
+        text = f"{text}{indent}) -> {result}: ...\n".replace("{}", kind)
+    return text
 
 
 def stub() -> str:
     """Return the text of the stub."""
-    text = HEAD + "\nclass Popen(subprocess.Popen[AnyStr]):\n"
-    for mode, kind in MODES:
-        text += "    @overload\n"
-        start = f"__init__(self: Popen[{kind}],\n        args: _Args"
-        text += function(start, SUBPROCESS, mode, OPTIONS, end="None", indent="    ")
-    text += "\n"
-    for mode, kind in MODES:
-        content = {"input": f"{kind} | None = None" if kind != "Any" else "Any = None"}
-        end = f"subprocess.CompletedProcess[{kind}]"
-        text += "@overload\n" + function(
-            "run(args: _Args", SUBPROCESS, content, RUN, mode, OPTIONS, end=end
-        )
-    text += function("unshare(", FOR_A_CALLER, end="None")
-    text += PROCESS
-    start = "create_subprocess_exec(program: _Path,\n    *args: _Path"
-    words = function(start, {"limit": "int = ..."}, ASYNCHRONOUS, OPTIONS, end="Process")
-    return text + "\nasync " + words.replace("    *,\n", "")
+    run = "_Run", "subprocess.CompletedProcess[{}]"
+    return "".join(
+        [
+            HEAD,
+            keywords("_Options", "TypedDict", FOR_A_CALLER),
+            keywords("_Keywords", "_Options", {**FOR_A_PROGRAM, **SUBPROCESS}),
+            keywords("_Popen", "_Keywords", SYNCHRONOUS),
+            keywords("_Run", "_Popen", RUN),
+            "\nclass Popen(subprocess.Popen[AnyStr]):\n",
+            overloads("__init__(self: Popen[{}], args: _Args", "_Popen", "None", "    "),
+            "\n",
+            overloads("run(args: _Args", *run, "", "input: {} | None = None"),
+            REST,
+            LAUNCHER,
+            overloads("run(self, args: _Args", *run, "    ", "input: {} | None = None"),
+            overloads("Popen(self, args: _Args", "_Popen", "_Program[{}]", "    "),
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -1,16 +1,27 @@
 """unshare(1) in pure Python: run a program in new Linux namespaces."""
 
+import posix as _posix
+from _thread import RLock as _RLock
+
 from .version import __version__ as __version__
 
 # The Python interface: where each name is, loaded when it is used first. See docs/python.md.
 _INTERFACE = {
     "LaunchError": "api.exceptions",
+    "Launcher": "api.launcher",
     "Popen": "api.popen",
     "UsageError": "api.exceptions",
     "create_subprocess_exec": "api.aio",
     "run": "api.popen",
     "unshare": "api.inprocess",
 }
+__all__ = ["__version__", *_INTERFACE]
+
+# A process that is forked while another thread loads would find a module's lock held for good.
+_loading = _RLock()
+_posix.register_at_fork(
+    before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release
+)
 
 
 def __getattr__(name: str) -> object:
@@ -18,10 +29,11 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"{__name__}.{_INTERFACE[name]}"), name)
+    with _loading:
+        value = getattr(import_module(f"{__name__}.{_INTERFACE[name]}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> "list[str]":
-    return sorted({*globals(), *_INTERFACE})
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -9,6 +9,7 @@ import ctypes
 import errno
 import os
 import pickle
+import re
 import resource
 import signal
 import subprocess
@@ -32,16 +33,60 @@ from tests.helpers.machine import needs
 
 pytestmark = needs("root", "child lists")
 
-# A launch by a thread, and those that take a process of ours
-WAYS: dict[str, dict[str, Any]] = {
-    "thread": {"uts": True},
-    "thread-fork": {"pid": True, "fork": True},
-    "launcher": {"map_root_user": True},
-    "launcher-fork": {"map_root_user": True, "fork": True},
-    "launcher-pid": {"map_root_user": True, "pid": True, "fork": True, "mount_proc": True},
-    "kill-child": {"kill_child": True},
+# What is asked for, and what does it: a thread, a copy of this process, another interpreter
+NAMESPACES_ONLY: dict[str, dict[str, Any]] = {
+    "": {"uts": True},
+    "-fork": {"pid": True, "fork": True},
 }
-by_way = pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
+MORE: dict[str, dict[str, Any]] = {
+    "": {"map_root_user": True},
+    "-fork": {"map_root_user": True, "fork": True},
+    "-pid": {"map_root_user": True, "pid": True, "fork": True, "mount_proc": True},
+    "-kill-child": {"kill_child": True},
+}
+BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
+    **{f"thread{name}": ("thread", given) for name, given in NAMESPACES_ONLY.items()},
+    **{
+        f"{backend}{name}": (backend, given)
+        for backend in ("copy", "interpreter", "launcher")
+        for name, given in MORE.items()
+    },
+}
+each_backend = pytest.mark.parametrize("way", BACKENDS, indirect=True)
+
+
+@pytest.fixture
+def way(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, Any]]:
+    """Keywords for a launch, which is done by one backend as far as that can do it."""
+    backend, given = BACKENDS[request.param]
+    with using(backend, monkeypatch):
+        yield {**given}
+
+
+@contextlib.contextmanager
+def using(backend: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have launches done by one backend as far as that can do them."""
+    largest = {"copy": 1 << 40, "thread": 1 << 40}.get(backend, -1)
+    monkeypatch.setattr(interface, "MOST_PAGE_TABLES", largest)
+    with contextlib.ExitStack() as stack:
+        if backend == "launcher":
+            launcher = stack.enter_context(pyunshare.Launcher())
+            monkeypatch.setattr(interface.Popen, "_launcher", launcher)
+        yield
+
+
+def left_over() -> list[int]:
+    """Children that are still running, but for a Launcher."""
+    launcher = interface.Popen._launcher
+    process = launcher and launcher._process
+    return [pid for pid in support.left_over_children() if not process or pid != process.pid]
+
+
+def is_by_thread(way: dict[str, Any]) -> bool:
+    """Whether a thread does such a launch."""
+    return way in NAMESPACES_ONLY.values()
 
 
 TRUE = "/bin/true"
@@ -142,7 +187,7 @@ def test_what_could_never_work(
 # ---- arguments ----------------------------------------------------------------------------------
 
 
-@by_way
+@each_backend
 @pytest.mark.parametrize(
     ("args", "more", "like"),
     [
@@ -181,20 +226,20 @@ def test_bad_arguments_raise_what_subprocess_does(
         pyunshare.run(args, **{**way, **more})
 
 
-def test_a_missing_program_says_which() -> None:
-    for way in WAYS.values():
-        with pytest.raises(FileNotFoundError) as caught:
-            pyunshare.run(["no-such-program"], **way)
-        error = caught.value
-        assert isinstance(error, pyunshare.LaunchError)
-        assert (error.errno, error.filename, error.step) == (2, "no-such-program", "execve")
-        assert str(error) == "failed to execute no-such-program: No such file or directory"
+@each_backend
+def test_a_missing_program_says_which(way: dict[str, Any]) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        pyunshare.run(["no-such-program"], **way)
+    error = caught.value
+    assert isinstance(error, pyunshare.LaunchError)
+    assert (error.errno, error.filename, error.step) == (2, "no-such-program", "execve")
+    assert str(error) == "failed to execute no-such-program: No such file or directory"
 
 
 # ---- what subprocess has ------------------------------------------------------------------------
 
 
-@by_way
+@each_backend
 def test_pipes_and_text(way: dict[str, Any]) -> None:
     result = pyunshare.run(
         ["sh", "-c", "cat; echo wrong >&2; exit 3"],
@@ -207,7 +252,7 @@ def test_pipes_and_text(way: dict[str, Any]) -> None:
     assert result.args == ["sh", "-c", "cat; echo wrong >&2; exit 3"]
 
 
-@by_way
+@each_backend
 def test_popen_is_a_context_manager_that_communicates(way: dict[str, Any]) -> None:
     pipe = subprocess.PIPE
     with pyunshare.Popen(["cat"], stdin=pipe, stdout=pipe, **way) as process:
@@ -217,14 +262,14 @@ def test_popen_is_a_context_manager_that_communicates(way: dict[str, Any]) -> No
     assert process.returncode == 0
 
 
-@by_way
+@each_backend
 def test_check(way: dict[str, Any]) -> None:
     with pytest.raises(subprocess.CalledProcessError) as caught:
         pyunshare.run(["sh", "-c", "echo out; exit 7"], check=True, stdout=subprocess.PIPE, **way)
     assert (caught.value.returncode, caught.value.stdout) == (7, b"out\n")
 
 
-@by_way
+@each_backend
 def test_directory_environment_and_descriptors(way: dict[str, Any]) -> None:
     reader, writer = os.pipe()
     try:
@@ -247,7 +292,7 @@ def test_directory_environment_and_descriptors(way: dict[str, Any]) -> None:
     assert result.stdout == "/usr\nb c\n0027\n5\n"
 
 
-@by_way
+@each_backend
 def test_a_relative_program_is_looked_for_in_cwd(way: dict[str, Any], tmp_path: Path) -> None:
     script = tmp_path / "script"
     script.write_text("echo it is $0\n")
@@ -256,7 +301,7 @@ def test_a_relative_program_is_looked_for_in_cwd(way: dict[str, Any], tmp_path: 
     assert result.stdout == "it is ./script\n"
 
 
-@by_way
+@each_backend
 def test_a_file_that_cannot_be_executed_is_passed_over(way: dict[str, Any], tmp_path: Path) -> None:
     """In a PID namespace each attempt is its process 1, and takes it along."""
     for name, text, mode in (("a", "", 0o644), ("b", "", 0o644), ("c", "echo found\n", 0o755)):
@@ -270,13 +315,13 @@ def test_a_file_that_cannot_be_executed_is_passed_over(way: dict[str, Any], tmp_
         pyunshare.run(["program"], env=env, **way)
 
 
-@by_way
+@each_backend
 def test_wd_is_relative_to_cwd(way: dict[str, Any]) -> None:
     result = pyunshare.run("pwd", cwd="/usr", wd="bin", stdout=subprocess.PIPE, text=True, **way)
     assert result.stdout == "/usr/bin\n"
 
 
-@by_way
+@each_backend
 def test_executable_and_argument_0(way: dict[str, Any]) -> None:
     result = pyunshare.run(
         ["-another", "-c", "echo $0"], executable="sh", stdout=subprocess.PIPE, text=True, **way
@@ -284,7 +329,7 @@ def test_executable_and_argument_0(way: dict[str, Any]) -> None:
     assert result.stdout == "-another\n"
 
 
-@by_way
+@each_backend
 def test_shell_with_arguments(way: dict[str, Any]) -> None:
     result = pyunshare.run(
         ["echo $0 $1", "zero", "one"], shell=True, stdout=subprocess.PIPE, text=True, **way
@@ -296,7 +341,7 @@ def test_shell_with_arguments(way: dict[str, Any]) -> None:
     assert result.stdout == "/bin/sh\n"
 
 
-@by_way
+@each_backend
 def test_session_and_group(way: dict[str, Any]) -> None:
     script = ["sh", "-c", "cut -d' ' -f5,6 /proc/self/stat"]
     if "pid" in way:
@@ -307,7 +352,7 @@ def test_session_and_group(way: dict[str, Any]) -> None:
     assert group == session == process.pid
 
 
-@by_way
+@each_backend
 @pytest.mark.parametrize("restore", [True, False])
 def test_ignored_signals(way: dict[str, Any], restore: bool) -> None:
     """Python ignores SIGPIPE; subprocess takes that back unless it is told not to."""
@@ -319,7 +364,7 @@ def test_ignored_signals(way: dict[str, Any], restore: bool) -> None:
     assert result.stdout == expected
 
 
-@by_way
+@each_backend
 def test_inheritable_descriptors_without_close_fds(way: dict[str, Any]) -> None:
     descriptor = os.open("/dev/null", os.O_RDONLY)
     os.set_inheritable(descriptor, True)
@@ -332,7 +377,7 @@ def test_inheritable_descriptors_without_close_fds(way: dict[str, Any]) -> None:
     assert str(descriptor).encode() in result.stdout.split()
 
 
-@by_way
+@each_backend
 def test_preexec_fn_is_called_before_the_namespaces_are_made(way: dict[str, Any]) -> None:
     reader, writer = os.pipe()
     seen = b""
@@ -353,18 +398,22 @@ def test_preexec_fn_is_called_before_the_namespaces_are_made(way: dict[str, Any]
     assert os.fsdecode(seen) == os.readlink("/proc/self/ns/uts")
 
 
-def test_clear_env_keeps_what_is_listed() -> None:
-    for way in WAYS.values():
-        env = {"A": "1", "B": "2", "C": "3", "PATH": os.environ["PATH"]}
-        result = pyunshare.run(
-            ["/usr/bin/env"], env=env, whitelist_env=["C", "A"], stdout=subprocess.PIPE, **way
-        )
-        assert result.stdout.split() == [b"A=1", b"C=3"]
-        result = pyunshare.run(["/usr/bin/env"], clear_env=True, stdout=subprocess.PIPE, **way)
-        assert result.stdout == b""
+@each_backend
+def test_clear_env_keeps_what_is_listed(way: dict[str, Any]) -> None:
+    env = {"A": "1", "B": "2", "C": "3", "X,A": "4", "PATH": os.environ["PATH"]}
+    result = pyunshare.run(
+        ["/usr/bin/env"], env=env, whitelist_env=["C", "A"], stdout=subprocess.PIPE, **way
+    )
+    assert result.stdout.split() == [b"A=1", b"C=3"]
+    result = pyunshare.run(
+        ["/usr/bin/env"], env=env, whitelist_env=["X,A"], stdout=subprocess.PIPE, **way
+    )
+    assert result.stdout.split() == [b"X,A=4"]
+    result = pyunshare.run(["/usr/bin/env"], clear_env=True, stdout=subprocess.PIPE, **way)
+    assert result.stdout == b""
 
 
-@by_way
+@each_backend
 def test_changes_of_os_environ_reach_the_program(
     way: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -376,7 +425,7 @@ def test_changes_of_os_environ_reach_the_program(
     assert pyunshare.run(["only-here"], stdout=subprocess.PIPE, **way).stdout == b"value\n"
 
 
-@by_way
+@each_backend
 def test_a_python_environment_for_the_program_is_not_for_ours(
     way: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -469,13 +518,34 @@ def test_the_step_and_its_file(options: dict[str, Any], step: str, file: str | N
     assert found == file or (file == "uid_map" and found.endswith("/uid_map"))
 
 
-def test_an_interpreter_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(pyunshare.LaunchError, match="did not begin, and ended with status 1"):
-        pyunshare.run(["true"], user=True)
-    monkeypatch.setattr(sys, "executable", "")
-    with pytest.raises(pyunshare.LaunchError, match="no Python interpreter"):
-        pyunshare.run(["true"], user=True)
+def test_an_interpreter_that_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever is the matter with it, it is an error of the launch, and nothing is printed."""
+    marker = tmp_path / "has-run"
+    frozen = tmp_path / "app"
+    frozen.write_text(f"#!/bin/sh\necho run >>{marker}\n")
+    failing = tmp_path / "python3"
+    failing.write_text("#!/bin/sh\necho wrong >&2\nexit 3\n")
+    for path in (frozen, failing):
+        path.chmod(0o755)
+    missing = tmp_path / "python3.11"
+    with using("interpreter", monkeypatch):
+        for executable, text in [
+            ("", "there is no Python interpreter"),
+            (str(frozen), f"{frozen} is no Python interpreter"),
+            (str(failing), f"the launch did not begin: {failing} ended with status 3"),
+            (str(missing), f"failed to execute {missing}: No such file or directory"),
+        ]:
+            monkeypatch.setattr(sys, "executable", executable)
+            with pytest.raises(pyunshare.LaunchError, match=re.escape(text)):
+                pyunshare.run(["true"], user=True)
+        monkeypatch.setattr(sys, "executable", str(failing))
+        monkeypatch.setattr(sys, "frozen", True, raising=False)
+        with pytest.raises(pyunshare.LaunchError, match="is no Python interpreter"):
+            pyunshare.run(["true"], user=True)
+    assert not marker.exists()
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("way", [{"user": True}, {"uts": True}], ids=["launcher", "thread"])
@@ -496,7 +566,7 @@ def test_no_descriptors_left(way: dict[str, Any]) -> None:
     assert support.in_a_child(action) == "OSError: [Errno 24] Too many open files"
 
 
-@by_way
+@each_backend
 def test_closed_standard_descriptors(way: dict[str, Any]) -> None:
     def action() -> str:
         os.close(0)
@@ -518,37 +588,32 @@ def test_closed_standard_descriptors(way: dict[str, Any]) -> None:
 # ---- ends ---------------------------------------------------------------------------------------
 
 
-@by_way
+@each_backend
 def test_a_timeout_ends_the_whole_launch(way: dict[str, Any]) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
-        pyunshare.run(["sleep", "1000"], timeout=0.3, capture_output=True, **way)
-    assert not support.left_over_children()
+        pyunshare.run(["sleep", "30"], timeout=0.3, capture_output=True, **way)
+    assert not left_over()
 
 
-@by_way
+@each_backend
 @pytest.mark.parametrize("end", ["terminate", "kill"])
 def test_signals_reach_the_program(way: dict[str, Any], end: str) -> None:
     if way.get("pid") and end == "terminate":
         pytest.skip("process 1 of a PID namespace ignores it")
-    with pyunshare.Popen(["sleep", "1000"], **way) as process:
+    with pyunshare.Popen(["sleep", "30"], **way) as process:
         getattr(process, end)()
         number = signal.SIGTERM if end == "terminate" else signal.SIGKILL
         assert process.wait(20) == -number
 
 
-@by_way
+@each_backend
 def test_ctrl_c_ends_the_whole_launch(way: dict[str, Any]) -> None:
     timer = threading.Timer(0.4, os.kill, [os.getpid(), signal.SIGINT])
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        pyunshare.run(["sleep", "1000"], **way)
+        pyunshare.run(["sleep", "30"], **way)
     timer.join()
-    assert not support.left_over_children()
-
-
-def thread_question(way: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """What tells whether a launch is done by a thread."""
-    return keywords.request_for(keywords.given_options(way)), {}
+    assert not left_over()
 
 
 class Interruption(Exception):
@@ -561,19 +626,19 @@ def interrupt(*_: object) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@by_way
+@each_backend
 def test_exceptions_at_any_moment_leave_nothing(way: dict[str, Any]) -> None:
     """A signal handler raises between the start and the return, sooner and later."""
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        step = 0.0001 if interface._a_thread_can_do(*thread_question(way)) else 0.0007
+        step = 0.0001 if is_by_thread(way) else 0.0007
         for index in range(1, 41):
             # Once more a second later: Python drops what is raised while it finalizes an object.
             with contextlib.suppress(Interruption):
                 signal.setitimer(signal.ITIMER_REAL, index * step, 1)
-                pyunshare.run(["sleep", "1000"], **way)
+                pyunshare.run(["sleep", "30"], **way)
             signal.setitimer(signal.ITIMER_REAL, 0)
-            support.wait_for(lambda: not support.left_over_children(), "the end of all")
+            support.wait_for(lambda: not left_over(), "the end of all")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -588,12 +653,12 @@ def program_runs() -> bool:
     return False
 
 
-@by_way
-@pytest.mark.parametrize("moment", ["call_in_thread", "_wait_until_closed"])
+@each_backend
 def test_a_late_exception_leaves_nothing(
-    way: dict[str, Any], moment: str, monkeypatch: pytest.MonkeyPatch
+    way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The calling thread had to wait for a processor, and the program runs already."""
+    moment = "call_in_thread" if is_by_thread(way) else "_wait_until_closed"
     original = getattr(interface, moment)
 
     def late(*arguments: Any) -> None:
@@ -601,12 +666,10 @@ def test_a_late_exception_leaves_nothing(
         support.wait_for(program_runs, "the program")
         raise Interruption
 
-    if moment != "call_in_thread" and interface._a_thread_can_do(*thread_question(way)):
-        pytest.skip("a launch by a thread does not wait for that")
     monkeypatch.setattr(interface, moment, late)
     with pytest.raises(Interruption):
-        pyunshare.run(["sleep", "1000"], **way)
-    support.wait_for(lambda: not support.left_over_children(), "the end of all")
+        pyunshare.run(["sleep", "30"], **way)
+    support.wait_for(lambda: not left_over(), "the end of all")
 
 
 def test_an_exception_where_the_program_has_another_id(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -621,10 +684,10 @@ def test_an_exception_where_the_program_has_another_id(monkeypatch: pytest.Monke
 
     def action() -> str:
         pyunshare.unshare(pid=True)
-        with subprocess.Popen(["sleep", "1000"], cwd=".") as first:  # process 1 of that namespace
+        with subprocess.Popen(["sleep", "30"], cwd=".") as first:  # process 1 of that namespace
             try:
                 with contextlib.suppress(Interruption):
-                    pyunshare.run(["sleep", "1001"], **WAYS["launcher-fork"])
+                    pyunshare.run(["sleep", "31"], **MORE["-fork"])
                 support.wait_for(lambda: running() == [first.pid], "the end of all others", 5)
             finally:
                 first.kill()
@@ -639,7 +702,7 @@ def test_an_exception_where_the_program_has_another_id(monkeypatch: pytest.Monke
 KILLED = """
 import pyunshare, threading, os, sys
 def start():
-    pyunshare.Popen(["sleep", "1000"], kill_child={signal!r}, **{more!r})
+    pyunshare.Popen(["sleep", "30"], kill_child={signal!r}, **{more!r})
 thread = threading.Thread(target=start)
 thread.start()
 thread.join()
@@ -706,9 +769,9 @@ def test_signals_reach_the_program_from_a_process_with_a_pid_namespace_for_its_c
     def action() -> str:
         pyunshare.unshare(pid=True)
         ends = []
-        with pyunshare.Popen(["sleep", "1000"]):  # process 1 of that namespace
-            for way in (WAYS["launcher-fork"], WAYS["kill-child"]):
-                with pyunshare.Popen(["sleep", "1000"], **way) as process:
+        with pyunshare.Popen(["sleep", "30"]):  # process 1 of that namespace
+            for way in (MORE["-fork"], MORE["-kill-child"]):
+                with pyunshare.Popen(["sleep", "30"], **way) as process:
                     program = process._program
                     assert program is not None
                     name = Path(f"/proc/{program}/comm").read_text().strip()
@@ -768,7 +831,7 @@ def test_unshare_of_a_user_namespace_with_threads() -> None:
 # ---- asyncio ------------------------------------------------------------------------------------
 
 
-@by_way
+@each_backend
 def test_asyncio_communicates(way: dict[str, Any]) -> None:
     async def main() -> None:
         pipe = subprocess.PIPE
@@ -783,7 +846,7 @@ def test_asyncio_communicates(way: dict[str, Any]) -> None:
     asyncio.run(main(), debug=True)
 
 
-@by_way
+@each_backend
 def test_asyncio_many_at_once(way: dict[str, Any]) -> None:
     async def one(status: int) -> None:
         process = await pyunshare.create_subprocess_exec("sh", "-c", f"exit {status}", **way)
@@ -795,12 +858,12 @@ def test_asyncio_many_at_once(way: dict[str, Any]) -> None:
     asyncio.run(main())
 
 
-@by_way
+@each_backend
 def test_asyncio_cancelled_while_it_starts(way: dict[str, Any]) -> None:
     async def main() -> None:
         for index in range(10):
             starting = asyncio.ensure_future(
-                pyunshare.create_subprocess_exec("sleep", "1000", stdout=subprocess.PIPE, **way)
+                pyunshare.create_subprocess_exec("sleep", "30", stdout=subprocess.PIPE, **way)
             )
             await asyncio.sleep(0.0005 * index)
             starting.cancel()
@@ -810,71 +873,76 @@ def test_asyncio_cancelled_while_it_starts(way: dict[str, Any]) -> None:
                 await process.wait()
 
     asyncio.run(main())
-    support.wait_for(lambda: not support.left_over_children(), "the end of all")
+    support.wait_for(lambda: not left_over(), "the end of all")
 
 
-@by_way
+@each_backend
 def test_asyncio_interrupted_while_it_starts(
     way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By what is no CancelledError, such as a SystemExit from a signal handler."""
     monkeypatch.setattr(asyncio, "shield", interrupt)
     with pytest.raises(Interruption):
-        asyncio.run(pyunshare.create_subprocess_exec("sleep", "1000", **way))
-    support.wait_for(lambda: not support.left_over_children(), "the end of all")
+        asyncio.run(pyunshare.create_subprocess_exec("sleep", "30", **way))
+    support.wait_for(lambda: not left_over(), "the end of all")
 
 
-@by_way
+@each_backend
 def test_asyncio_cancelled_and_its_loop_closed(way: dict[str, Any]) -> None:
     async def main() -> None:
-        await asyncio.wait_for(pyunshare.create_subprocess_exec("sleep", "1000", **way), 0.0001)
+        await asyncio.wait_for(pyunshare.create_subprocess_exec("sleep", "30", **way), 0.0001)
 
     loop = asyncio.new_event_loop()
     with contextlib.suppress(asyncio.TimeoutError):
         loop.run_until_complete(main())
     loop.close()
-    support.wait_for(lambda: not support.left_over_children(), "the end of all")
+    support.wait_for(lambda: not left_over(), "the end of all")
 
 
 @pytest.mark.parametrize("steps", range(10))
 def test_asyncio_cancelled_while_it_connects(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next pipes get the same descriptors, and are not mistaken for those that were left."""
     pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    connect = asynchronous.Process.connect
+    connect = asynchronous.Transport._connect_pipes  # type: ignore[attr-defined]
+    starting: list[asyncio.Task[Any]] = []
 
-    async def cancel(task: asyncio.Task[Any]) -> None:
+    async def cancel() -> None:
         for _ in range(steps):
             await asyncio.sleep(0)
-        task.cancel()
+        starting[0].cancel()
 
-    async def interrupted(process: asynchronous.Process, limit: int) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        canceller = asyncio.ensure_future(cancel(task))
-        await connect(process, limit)
+    async def interrupted(transport: asynchronous.Transport, waiter: Any) -> None:
+        canceller = asyncio.ensure_future(cancel())
+        await connect(transport, waiter)
         await canceller
-        await asyncio.sleep(0)
+
+    async def start() -> None:
+        await pyunshare.create_subprocess_exec("sleep", "30", uts=True, **pipes)
+        await asyncio.sleep(1)
 
     async def main() -> None:
         with monkeypatch.context() as patched:
-            patched.setattr(asynchronous.Process, "connect", interrupted)
+            patched.setattr(asynchronous.Transport, "_connect_pipes", interrupted)
+            starting.append(asyncio.ensure_future(start()))
             with pytest.raises(asyncio.CancelledError):
-                await pyunshare.create_subprocess_exec("sleep", "1000", uts=True, **pipes)
+                await starting[0]
         process = await pyunshare.create_subprocess_exec("cat", uts=True, **pipes)
         assert await asyncio.wait_for(process.communicate(b"said"), 10) == (b"said", b"")
+        for pid in support.left_over_children():  # where the cancellation came later
+            os.kill(pid, signal.SIGKILL)
 
     asyncio.run(main())
-    support.wait_for(lambda: not support.left_over_children(), "the end of all")
+    support.wait_for(lambda: not left_over(), "the end of all")
 
 
-@by_way
+@each_backend
 def test_asyncio_failures(way: dict[str, Any]) -> None:
     async def main() -> None:
         with pytest.raises(FileNotFoundError):
             await pyunshare.create_subprocess_exec("no-such-program", **way)
         with pytest.raises(ValueError, match="text is not supported"):
             await pyunshare.create_subprocess_exec("true", text=True, **way)
-        process = await pyunshare.create_subprocess_exec("sleep", "1000", **way)
+        process = await pyunshare.create_subprocess_exec("sleep", "30", **way)
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(process.wait(), 0.2)
         process.kill()
@@ -891,10 +959,10 @@ def test_asyncio_without_pidfds(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.ENOSYS, "not there")
 
     async def main() -> None:
-        process = await pyunshare.create_subprocess_exec("sleep", "1000", uts=True)
+        process = await pyunshare.create_subprocess_exec("sleep", "30", uts=True)
         process.terminate()
         assert await process.wait() == -signal.SIGTERM
-        process = await pyunshare.create_subprocess_exec("sleep", "1000", uts=True)
+        process = await pyunshare.create_subprocess_exec("sleep", "30", uts=True)
         process.send_signal(signal.SIGHUP)
         assert await process.wait() == -signal.SIGHUP
 

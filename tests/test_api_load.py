@@ -16,7 +16,7 @@ import pytest
 import pyunshare
 from tests.helpers import support
 from tests.helpers.machine import needs
-from tests.test_api import by_way
+from tests.test_api import BACKENDS
 
 # Of the moments, each of which takes a launch
 SHARE = 1.0 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 0.2
@@ -117,11 +117,12 @@ def test_64_programs_at_once_are_killed() -> None:
     assert {process.wait(20) for process in processes} == {-9}
 
 
-@by_way
-def test_an_exception_at_any_moment_is_raised_and_leaves_nothing(way: dict[str, Any]) -> None:
+@pytest.mark.parametrize("name", BACKENDS)
+def test_an_exception_at_any_moment_is_raised_and_leaves_nothing(name: str) -> None:
     """A signal handler raises it, in run() or in what ends the program after a timeout."""
+    backend, way = BACKENDS[name]
     shown = subprocess.run(
-        [sys.executable, "-m", "tests.helpers.interrupted", str(way), str(SHARE)],
+        [sys.executable, "-m", "tests.helpers.interrupted", backend, str(way), str(SHARE)],
         env={**os.environ, "PYTHONPATH": str(support.CHECKOUT)},
         capture_output=True,
         text=True,

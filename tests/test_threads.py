@@ -130,8 +130,7 @@ class LineInterrupter:
         return self.trace
 
 
-def test_what_the_call_returns_or_raises() -> None:
-    assert call_in_thread(lambda: 7, lambda: None) == 7
+def test_what_the_call_raises() -> None:
     with pytest.raises(Interruption):
         call_in_thread(_raise, lambda: None)
 

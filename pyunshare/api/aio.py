@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from asyncio.streams import FlowControlMixin
+import threading
+import weakref
+from asyncio.base_subprocess import BaseSubprocessTransport
+from asyncio.subprocess import Process, SubprocessStreamProtocol
+from subprocess import PIPE
 from typing import Any
 
 from .popen import Popen
@@ -14,100 +18,45 @@ from .threads import CALLER, THREAD, Race
 DEFAULT_LIMIT = 1 << 16  # bytes that a stream reads ahead, as in asyncio
 
 
-class Process:
-    """A running program: what asyncio.subprocess.Process is, for a Popen of ours."""
+class Transport(BaseSubprocessTransport):
+    """What connects a loop with a program of ours that has been started."""
 
-    def __init__(self, process: Popen) -> None:
+    def __init__(self, process: Popen, protocol: SubprocessStreamProtocol) -> None:
         self._process = process
-        self.stdin: asyncio.StreamWriter | None = None
-        self.stdout: asyncio.StreamReader | None = None
-        self.stderr: asyncio.StreamReader | None = None
-        self._transports: list[asyncio.BaseTransport] = []
-
-    async def connect(self, limit: int) -> None:
-        """Make streams of the pipes."""
         loop = asyncio.get_running_loop()
-        if self._process.stdin:
-            transport, protocol = await loop.connect_write_pipe(
-                FlowControlMixin, self._process.stdin
-            )
-            self._transports.append(transport)
-            self.stdin = asyncio.StreamWriter(transport, protocol, None, loop)
-        self.stdout = await self._reader(self._process.stdout, limit)
-        self.stderr = await self._reader(self._process.stderr, limit)
+        self.connected = loop.create_future()
+        pipes = (PIPE if pipe else None for pipe in (process.stdin, process.stdout, process.stderr))
+        arguments: Any = (loop, protocol, process.args, False, *pipes, 0, self.connected)
+        super().__init__(*arguments)
 
-    async def _reader(self, pipe: Any, limit: int) -> asyncio.StreamReader | None:
-        if pipe is None:
-            return None
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(limit, loop)
-        transport, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader, loop=loop), pipe
-        )
-        self._transports.append(transport)
-        return reader
-
-    def disconnect(self) -> None:
-        """Have the loop forget the pipes, before others get the numbers of their descriptors."""
-        for transport in self._transports:
-            transport.close()
-
-    @property
-    def pid(self) -> int:
-        """The process that ends with the program's status."""
-        return self._process.pid
-
-    @property
-    def returncode(self) -> int | None:
-        """The status, None while the program runs."""
-        return self._process.poll()
-
-    async def wait(self) -> int:
-        """Wait for the program's end and return its status."""
-        loop = asyncio.get_running_loop()
-        try:
-            descriptor = os.pidfd_open(self._process.pid)
-        except ProcessLookupError:  # it has been waited for
-            return self._process.wait()
-        except OSError:  # Linux before 5.3
-            return await loop.run_in_executor(None, self._process.wait)
-        ended = asyncio.Event()
-        loop.add_reader(descriptor, ended.set)
-        try:
-            await ended.wait()
-        finally:
-            loop.remove_reader(descriptor)
-            os.close(descriptor)
-        return self._process.wait()
-
-    async def communicate(self, input: bytes | None = None) -> tuple[bytes | None, bytes | None]:
-        """Write the input, read what there is to the end, wait; return both outputs."""
-        _, output, errors = await asyncio.gather(
-            self._feed(input), _read(self.stdout), _read(self.stderr)
-        )
-        await self.wait()
-        return output, errors
-
-    async def _feed(self, input: bytes | None) -> None:
-        if self.stdin is None:
-            return
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            if input is not None:
-                self.stdin.write(input)
-                await self.stdin.drain()
-        self.stdin.close()
+    def _start(self, *_: Any, **__: Any) -> None:
+        self._proc = self._process
 
     def send_signal(self, signal: int) -> None:
-        """Send the program a signal."""
+        """Send a signal to the program, also where a process of ours waits for it."""
+        self._check_proc()
         self._process.send_signal(signal)
 
-    def terminate(self) -> None:
-        """Send the program SIGTERM."""
-        self._process.terminate()
+    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the loop notice the end of the program."""
+        try:
+            pidfd = os.pidfd_open(self._process.pid)
+        except (AttributeError, OSError):  # built without it, or Linux before 5.3
+            threading.Thread(target=self._wait_for_end, args=(loop,), daemon=True).start()
+            return
+        close = weakref.finalize(self, os.close, pidfd)  # if the loop is closed before that
 
-    def kill(self) -> None:
-        """Send the program SIGKILL."""
-        self._process.kill()
+        def ended() -> None:
+            loop.remove_reader(pidfd)
+            close()
+            self._process_exited(self._process.wait())
+
+        loop.add_reader(pidfd, ended)
+
+    def _wait_for_end(self, loop: asyncio.AbstractEventLoop) -> None:
+        status = self._process.wait()
+        with contextlib.suppress(RuntimeError):  # the loop has been closed
+            loop.call_soon_threadsafe(self._process_exited, status)
 
 
 async def create_subprocess_exec(
@@ -115,33 +64,43 @@ async def create_subprocess_exec(
 ) -> Process:
     """Start a program in new namespaces: asyncio.create_subprocess_exec() with our options.
 
-    Raises what Popen raises. Where this is cancelled, the program is killed.
+    Raises what Popen raises. Where this is cancelled, the launch is given up, or the program
+    killed.
     """
     for keyword in ("bufsize", "shell", "text", "encoding", "errors", "universal_newlines"):
         if keywords.pop(keyword, None):
             raise ValueError(f"{keyword} is not supported: the streams are of bytes")
     race = Race()  # of the start of the program
-    started: list[Popen] = []
+    process = Popen.__new__(Popen)
 
     def start() -> None:
-        started.append(Popen([program, *args], bufsize=0, **keywords))
+        process.__init__([program, *args], bufsize=0, **keywords)  # type: ignore[misc]
         if not race.is_won_by(THREAD):
-            started[0].abandon()  # not left to the loop, which may be closed by now
+            process._kill_and_reap()  # not left to the loop, which may be closed by now
 
-    starting = asyncio.get_running_loop().run_in_executor(None, start)
-    process = None
+    loop = asyncio.get_running_loop()
+    starting = loop.run_in_executor(None, start)
+    transport = None
     try:
         await asyncio.shield(starting)
-        process = Process(started[0])
-        await process.connect(limit)
+        protocol = SubprocessStreamProtocol(limit=limit, loop=loop)
+        transport = Transport(process, protocol)
+        transport.watch(loop)
+        await asyncio.shield(transport.connected)
     except BaseException:
-        if process:
-            process.disconnect()
-        if not race.is_won_by(CALLER):
-            started[0].abandon()
+        starting.add_done_callback(lambda future: future.cancelled() or future.exception())
+        if transport:
+            try:
+                await transport.connected
+            finally:
+                transport.close()  # which kills the program
+                await transport._wait()  # until the loop has let go of the pipes
+        elif race.is_won_by(CALLER):
+            process.cancel_start()
+        else:
+            process._kill_and_reap()
         raise
-    return process
+    return Process(transport, protocol, loop)
 
 
-async def _read(stream: asyncio.StreamReader | None) -> bytes | None:
-    return None if stream is None else await stream.read()
+create_subprocess_exec.__module__ = "pyunshare"

@@ -7,12 +7,13 @@ import os
 from collections.abc import Iterator
 from functools import cache
 
-from ..errors import Failure, with_reason
-from .status import parse_failure
+from ..errors import Failure, UsageFailure, with_reason
 
 
 class UsageError(ValueError):
-    """An option or a value that is wrong, or whose meaning this machine does not know."""
+    """An option or a value that is wrong, whatever the machine."""
+
+    __module__ = "pyunshare"
 
 
 class LaunchError(OSError):
@@ -24,10 +25,16 @@ class LaunchError(OSError):
     the class that Python has for its ``errno``: FileNotFoundError, PermissionError and so on.
     """
 
+    __module__ = "pyunshare"
+
     def __init__(
-        self, message: str, errno: int | None = None, step: str = "launch", path: str | None = None
+        self,
+        message: str,
+        errno: int | None = None,
+        step: str = "launch",
+        filename: str | None = None,
     ) -> None:
-        super().__init__(errno, message if errno is None else os.strerror(errno), path)
+        super().__init__(errno, message if errno is None else os.strerror(errno), filename)
         self.message = message
         self.step = step
 
@@ -39,15 +46,10 @@ class LaunchError(OSError):
 
 
 def launch_error(
-    message: str, errno: int | None = None, step: str = "launch", path: str | None = None
+    message: str, errno: int | None = None, step: str = "launch", filename: str | None = None
 ) -> LaunchError:
     """Return the error to raise for a step that failed with this errno."""
-    return _class_for(errno)(message, errno, step, path)
-
-
-def error_of(failure: Failure) -> LaunchError:
-    """Return the error to raise for a failure of a launch."""
-    return launch_error(failure.message, failure.errno, failure.step or "launch", failure.path)
+    return _class_for(errno)(message, errno, step, filename)
 
 
 @contextlib.contextmanager
@@ -55,13 +57,11 @@ def launch_errors() -> Iterator[None]:
     """Raise what the launch code raises as what it is to those who call it from Python."""
     try:
         yield
+    except UsageFailure as failure:
+        raise UsageError(str(failure)) from None
     except Failure as failure:
-        raise error_of(failure) from None
-
-
-def reported_error(record: bytes) -> LaunchError:
-    """Return the error that another process has met and reported."""
-    return launch_error(*parse_failure(record))
+        step = failure.step or "launch"
+        raise launch_error(failure.message, failure.errno, step, failure.path) from None
 
 
 @cache
@@ -69,4 +69,4 @@ def _class_for(errno: int | None) -> type[LaunchError]:
     kind = OSError if errno is None else type(OSError(errno, ""))
     if kind is OSError:
         return LaunchError
-    return type(f"Launch{kind.__name__}", (LaunchError, kind), {"__module__": __name__})
+    return type(f"Launch{kind.__name__}", (LaunchError, kind), {"__module__": "pyunshare"})

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import _thread
+import contextlib
 import errno
-import os
 import socket
+import time
+from collections.abc import Iterator
 from typing import Any
 
-from ..errors import ReportedFailure
+from ..errors import Failure, ReportedFailure
 from ..launch.steps import enter
 from ..syscalls import CLONE_NEWUSER
-from .exceptions import LaunchError, error_of, launch_error, launch_errors, reported_error
+from .exceptions import launch_error, launch_errors
 from .kwargs import KEYWORDS, given_options, request_for
-from .status import LONGEST_RECORD, Reporter
+from .status import LONGEST_RECORD, Reporter, fields_of
+from .threads import count_threads
 
 # What is about a program
 NOT_FOR_A_CALLER = frozenset(
     {"fork", "kill_child", "forward_signals", "clear_env", "whitelist_env"}
 )
+
+# In seconds
+PATIENCE = 1.0  # for threads that have ended for Python, but not yet for the kernel
+INTERVAL = 0.001
 
 
 def unshare(**keywords: Any) -> None:
@@ -31,27 +39,48 @@ def unshare(**keywords: Any) -> None:
     for keyword in keywords:
         if keyword not in KEYWORDS or keyword in NOT_FOR_A_CALLER:
             raise TypeError(f"unshare() got an unexpected keyword argument {keyword!r}")
-    request = request_for(given_options(keywords))
-    if request.flags & CLONE_NEWUSER:
-        threads = len(os.listdir("/proc/self/task"))
-        if threads > 1:
+    with launch_errors():
+        request = request_for(given_options(keywords))
+        if request.flags & CLONE_NEWUSER:
+            _check_threads()
+        with _reporter() as reporter:
+            enter(request, reporter)
+
+
+unshare.__module__ = "pyunshare"
+
+
+def _check_threads() -> None:
+    """Raise LaunchError where the kernel would refuse a new user namespace for more threads."""
+    deadline = time.monotonic() + PATIENCE
+    threads = count_threads()
+    while threads and threads > 1:
+        # Those that Python knows do not end soon.
+        if threads == 1 + _thread._count() or time.monotonic() > deadline:
             raise launch_error(
                 f"unshare failed: no new user namespace for a process with {threads} threads",
                 errno.EINVAL,
                 "unshare",
             )
+        time.sleep(INTERVAL)
+        threads = count_threads()
+
+
+@contextlib.contextmanager
+def _reporter() -> Iterator[Reporter]:
+    """Provide what helpers report to, and raise what they do: not all have come to this process."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with ours, theirs, launch_errors():
+    with ours, theirs:
         try:
-            enter(request, Reporter(theirs.fileno()))
+            yield Reporter(theirs.fileno())
         except ReportedFailure as failure:
-            raise _reported_error(ours, failure) from None
-
-
-def _reported_error(reports: socket.socket, failure: ReportedFailure) -> LaunchError:
-    """Return what a helper process has reported, or that it has failed."""
-    reports.setblocking(False)
-    try:
-        return reported_error(reports.recv(LONGEST_RECORD))
-    except BlockingIOError:
-        return error_of(failure)
+            ours.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                number, step, path, message = fields_of(ours.recv(LONGEST_RECORD))
+                raise Failure(
+                    message or "",
+                    int(number) if number else None,
+                    step=step or "",
+                    path=path,
+                ) from None
+            raise Failure(f"writing the id maps failed with status {failure.status}") from None

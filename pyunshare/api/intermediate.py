@@ -1,66 +1,64 @@
-"""The process between Python and the program, where a thread cannot do all of a launch.
+"""The process that does a launch which a thread of the calling process cannot do.
 
-It does what the command does, with the command's own code. But what fails is not printed: it is
-told to the process that started this one.
+It may be a copy of the calling process (fork), or a new interpreter that is handed a ``Job`` and
+files over a socket. Such an interpreter serves once, and becomes the program itself or its
+parent; or it serves a Launcher, and has a copy of itself do each launch. In every case what is
+given for the program is only data here, until execve(2): nothing of it acts on code that has the
+rights of the calling process. What fails is not printed, but reported over a socket.
 """
 
 import _signal
+import _socket
+import marshal
 import posix
 import sys
 
-from ..errors import ParentGone
-from ..launch.program import filter_env, start_program
-from ..launch.startup import reserve_stdio_fds, restore_signals, undo_locale_coercion
+from ..errors import Failure, ParentGone
+from ..launch.program import execute_file, start_program
+from ..launch.startup import reserve_stdio_fds
 from ..launch.steps import enter
 from ..messages import run_and_exit
 from ..options.parser import CommandLine
 from ..options.request import Request
-from ..syscalls import load_c_library, set_parent_death_signal
-from .status import FORKED, STARTED, Reporter
+from ..syscalls import clone_sibling, load_c_library, set_parent_death_signal
+from ..version import __version__
+from .status import EXECUTING, FORKED, STARTED, UNAVAILABLE, Reporter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from collections.abc import Iterable, Mapping
+    from typing import Any, NoReturn
 
 OUTSIDE = 0  # the id of a parent in another PID namespace: pid_namespaces(7)
 
+# Of a record with a part of a job, in bytes, and of the files that come with one
+LONGEST_PART = 1 << 16
+MOST_FILES = 250  # SCM_MAX_FD, unix(7), is 253
+SIZE_OF_INT = 4
 
-def main() -> "NoReturn":
-    """Do what ``sys.argv`` says: socket, parent, ignored signals, name, options, program.
 
-    Some signals the caller ignores, and Python cannot tell. The name is that of the program's
-    file, and begins with an equals sign, for it may be empty.
+def become_program(
+    request: Request,
+    argv: "list[Any]",
+    env: "Mapping[bytes, bytes] | None",
+    name: str,
+    parent: int,
+    reporter: Reporter,
+) -> int:
+    """Do the launch, and become the program; return its status in the parent of a forked one.
+
+    ``name`` is that of the program's file, ``parent`` the id of the calling process.
     """
-    descriptor, *arguments = sys.argv[1:]
-    posix.set_inheritable(int(descriptor), False)
-    reporter = Reporter(int(descriptor))
-    run_and_exit(reporter, _launch, reporter, *arguments)
-
-
-def _launch(reporter: Reporter, parent: str, ignored: str, name: str, *words: str) -> int:
-    """Become the program; return its status in the parent of a forked one."""
-    restore_signals()
-    for signal in ignored.split():
-        _signal.signal(int(signal), _signal.SIG_IGN)
-    reserve_stdio_fds()
-    undo_locale_coercion()
-    reporter.send(STARTED)
-
-    command_line = CommandLine([*words])
-    request = Request.from_options(command_line)
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # ignored, it would swallow exit statuses
     if request.kill_child is not None:
         load_c_library()
-    env = None
-    if request.clear_env:
-        env = filter_env(posix.environ, request.kept_variables)
-    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     child = enter(request, reporter, hold=True)
     if child:
         try:
             if request.kill_child is not None:
-                _die_with(int(parent))
+                _die_with(parent)
             # A caller with a PID namespace for its children knows them by other ids.
-            is_known = posix.getppid() == int(parent)
+            is_known = posix.getppid() == parent
             reporter.send(FORKED + (str(child.pid).encode() if is_known else b""))
             reporter.close()
         except BaseException:
@@ -68,7 +66,12 @@ def _launch(reporter: Reporter, parent: str, ignored: str, name: str, *words: st
             raise
         child.release()
         return child.wait()
-    start_program(command_line.program, env, name[1:])
+
+    def execute(path: str, argv: "list[str]", env: "Mapping[bytes, bytes] | None") -> None:
+        reporter.send(EXECUTING)
+        execute_file(path, argv, env)
+
+    start_program(argv, env, name, execute)
     raise AssertionError("execve(2) returned")
 
 
@@ -77,3 +80,148 @@ def _die_with(parent: int) -> None:
     set_parent_death_signal(_signal.SIGKILL)
     if posix.getppid() not in (parent, OUTSIDE):  # too late for the signal
         raise ParentGone("the parent is gone")
+
+
+def set_signals(ignored: "Iterable[int]", blocked: "Iterable[int]") -> None:
+    """Have these signals ignored and these blocked, and all others as execve(2) leaves them."""
+    for signal in _signal.valid_signals():
+        if signal not in (_signal.SIGKILL, _signal.SIGSTOP):
+            _signal.signal(signal, _signal.SIG_IGN if signal in ignored else _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, blocked)
+
+
+# ---- a new interpreter --------------------------------------------------------------------------
+
+
+def main() -> "NoReturn":
+    """Serve at the socket that is the standard input: once, or as long as ``sys.argv`` says."""
+    channel = _socket.socket(fileno=0)
+    if sys.argv[1:] == ["once"]:
+        _do_job(channel)
+    _serve(channel)
+
+
+def _serve(control: "_socket.socket") -> "NoReturn":
+    """Have a copy of this process do each launch whose socket comes over ``control``."""
+    load_c_library()
+    set_parent_death_signal(_signal.SIGKILL)
+    control.send(str(posix.getppid()).encode())
+    while True:
+        _, files = _receive_part(control)
+        if not files:
+            posix._exit(0)  # nobody is left who could send more
+        (file,) = files
+        try:
+            if clone_sibling() == 0:
+                control.close()
+                _do_job(_socket.socket(fileno=file))
+        except OSError:  # a kernel, or a filter, that does not know the call; or a limit
+            Reporter(file).send(UNAVAILABLE)
+        posix.close(file)
+
+
+def _do_job(channel: "_socket.socket") -> "NoReturn":
+    """Do the launch that is described over ``channel``."""
+    reporter = Reporter(channel.fileno())
+    run_and_exit(reporter, _receive_and_do, channel, reporter)
+
+
+def _receive_and_do(channel: "_socket.socket", reporter: Reporter) -> int:
+    reporter.send(STARTED + str(posix.getpid()).encode())
+    job, files = _receive_job(channel)
+    try:
+        directory = files.pop() if job["has_directory"] else None
+        channel.detach()
+        reporter.fd = _place_files([*files, reporter.fd], job["fds"])
+        _set_up(job, directory)
+    except OSError as error:
+        return reporter.refuse(error)
+    reserve_stdio_fds()
+    set_signals(job["ignored"], job["blocked"])
+    request = Request.from_options(CommandLine(job["options"]))
+    return become_program(request, job["argv"], job["env"], job["name"], job["parent"], reporter)
+
+
+def _receive_job(channel: "_socket.socket") -> "tuple[dict[str, Any], list[int]]":
+    """Return what is to be done, and the files that belong to it."""
+    version, _, sizes = channel.recv(LONGEST_PART).decode().partition(" ")
+    if version != __version__:
+        raise Failure(
+            f"pyunshare {__version__} has taken the place of pyunshare {version}, which this"
+            " process has loaded: start it again"
+        )
+    size, number_of_files = map(int, sizes.split())
+    data = b""
+    files: list[int] = []
+    while len(data) < size or len(files) < number_of_files:
+        part, more = _receive_part(channel)
+        if not part:
+            raise ParentGone("the parent is gone")
+        data += part
+        files += more
+    return marshal.loads(data), files
+
+
+def _receive_part(channel: "_socket.socket") -> "tuple[bytes, list[int]]":
+    space = _socket.CMSG_SPACE(SIZE_OF_INT * MOST_FILES)
+    part, ancillary, flags, _ = channel.recvmsg(LONGEST_PART, space, _socket.MSG_CMSG_CLOEXEC)
+    numbers = b"".join(data for _, _, data in ancillary)
+    if flags & _socket.MSG_CTRUNC:
+        raise OSError(24, posix.strerror(24))
+    return part, [
+        int.from_bytes(numbers[start : start + SIZE_OF_INT], sys.byteorder)
+        for start in range(0, len(numbers), SIZE_OF_INT)
+    ]
+
+
+def _place_files(files: "list[int]", targets: "list[int]") -> int:
+    """Give the files these descriptors, close all standard ones that are not among them.
+
+    The last file is for no target; return where it is.
+    """
+    taken = {*targets, 0, 1, 2}
+    for index, file in enumerate(files):
+        if file in taken:
+            copies = [posix.dup(file)]
+            while copies[-1] in taken:
+                copies.append(posix.dup(file))
+            files[index] = copies.pop()
+            for copy in [file, *copies]:
+                posix.close(copy)
+    for fd in (0, 1, 2):
+        try:
+            posix.close(fd)
+        except OSError:
+            pass
+    for file, target in zip(files, targets):
+        posix.dup2(file, target)
+        posix.close(file)
+    return files[-1]
+
+
+def _set_up(job: "dict[str, Any]", directory: "int | None") -> None:
+    """Take up what subprocess would set in a child, in the order in which it does."""
+    if directory is not None:
+        posix.fchdir(directory)
+        posix.close(directory)
+    if job["cwd"] is not None:
+        try:
+            posix.chdir(job["cwd"])
+        except OSError as error:
+            raise OSError(error.errno, "", job["cwd"]) from None
+    if job["umask"] >= 0:
+        posix.umask(job["umask"])
+    if job["session"]:
+        posix.setsid()
+    if job["process_group"] >= 0:
+        posix.setpgid(0, job["process_group"])
+    if job["groups"] is not None:
+        posix.setgroups(job["groups"])
+    if job["group"] is not None:
+        posix.setregid(job["group"], job["group"])
+    for name in [*posix.environ]:
+        posix.unsetenv(name)
+    posix.environ.clear()
+    posix.environ.update(job["environ"])
+    for name, value in job["environ"].items():
+        posix.putenv(name, value)

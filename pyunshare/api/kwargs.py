@@ -11,11 +11,9 @@ from collections.abc import Iterable, Mapping
 from signal import SIGRTMAX, SIGRTMIN
 from typing import Any, Callable, Optional
 
-from ..errors import Failure, UsageFailure
 from ..options.option import OPTIONS, Option
 from ..options.request import Request
 from ..options.signals import signal_numbers
-from .exceptions import UsageError, error_of
 
 # An option of a command line, by name, and its value
 Given = tuple[str, Optional[str]]
@@ -50,14 +48,9 @@ def given_options(keywords: Mapping[str, Any]) -> list[Given]:
 
 
 def request_for(given: Iterable[Given]) -> Request:
-    """Return what the options ask for. Raises UsageError or LaunchError."""
-    try:
-        request = Request.from_options(given)
-        request.check_setgroups()
-    except UsageFailure as failure:
-        raise UsageError(str(failure)) from None
-    except Failure as failure:
-        raise error_of(failure) from None
+    """Return what the options ask for. Raises Failure as the command line would."""
+    request = Request.from_options(given)
+    request.check_setgroups()
     return request
 
 
@@ -136,9 +129,12 @@ def _owner(keyword: str, value: Any) -> list[str]:
     if isinstance(value, (str, bytes)):
         return _text(keyword, value)
     try:
-        uid, gid = value
+        ids = list(value)
     except TypeError:
         raise TypeError(f"{keyword} is a pair of ids, not {_kind(value)}") from None
+    if len(ids) != 2:
+        raise ValueError(f"{keyword} is a pair of ids, not {value!r}")
+    uid, gid = ids
     return [f"{_number(keyword, uid)[0]}:{_number(keyword, gid)[0]}"]
 
 

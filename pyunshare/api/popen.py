@@ -1,9 +1,17 @@
 """Programs in new namespaces, started from Python as with the subprocess module.
 
-There are two ways to start one. All namespaces but a user namespace are a matter of the thread
-that makes them, and of the children that it starts. So a thread of our own makes them and starts
-the program, with vfork(2), and the calling process stays as it is. What takes more than that goes
-through a process in between, as with the command: see :mod:`pyunshare.launcher`.
+There are three ways to start one:
+
+- by a thread, which makes the namespaces of its own and starts the program with vfork(2). All but a
+  user namespace are a matter of the thread that makes them and of the children that it starts, so
+  the calling process stays as it is. This is the fastest way, at any size;
+- by a copy of this process, made by subprocess where it would call a ``preexec_fn``. That is safe
+  in a process with one thread, and fast where there is little memory to copy the page tables of;
+- by another process: a new interpreter, or a copy of the one that a Launcher keeps. What it is to
+  do, and the files of the program, go over a socket.
+
+In the last two a process of ours does the launch, reports over a socket how that goes, and becomes
+the program or its parent: :mod:`pyunshare.api.intermediate`.
 """
 
 from __future__ import annotations
@@ -15,61 +23,74 @@ import os
 import select
 import signal
 import socket
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any
+from subprocess import PIPE, CalledProcessError, CompletedProcess, TimeoutExpired
+from subprocess import Popen as SubprocessPopen
+from typing import TYPE_CHECKING, Any, Callable, NoReturn
 
-from ..errors import Failure
-from ..launch.program import SHELL, filter_env, start_program
+from ..files import read_file
+from ..launch.program import start_program
+from ..launch.startup import reserve_stdio_fds
 from ..launch.steps import enter
-from ..options.request import Request
-from ..syscalls import CLONE_FS, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER, load_c_library
+from ..messages import run_and_exit
+from ..syscalls import (
+    CLONE_FS,
+    CLONE_NEWPID,
+    CLONE_NEWTIME,
+    CLONE_NEWUSER,
+    HAS_UNSHARE,
+    load_c_library,
+)
 from ..syscalls import unshare as unshare_thread
-from .exceptions import launch_error, launch_errors, reported_error
-from .kwargs import KEYWORDS, as_words, given_options, request_for
-from .spawn import NamespaceLost, NotStarted, Starter, as_bytes, start_child
-from .status import FORKED, LONGEST_RECORD, STARTED
-from .threads import NoThreadError, call_in_thread
+from .exceptions import launch_error, launch_errors
+from .intermediate import become_program, set_signals
+from .interpreter import start_interpreter
+from .job import is_inheritable, job_and_files, open_files, send_job
+from .plan import Plan
+from .processes import children, kill_tree
+from .spawn import NamespaceLost, NotStarted, Starter
+from .status import (
+    EXECUTING,
+    FAILED,
+    FORKED,
+    LONGEST_RECORD,
+    REFUSED,
+    STARTED,
+    LauncherUnavailableError,
+    Reporter,
+    fields_of,
+)
+from .threads import (
+    NoThreadError,
+    call_in_thread,
+    call_uninterrupted,
+    signals_blocked,
+    wait_for_thread,
+)
+
+if TYPE_CHECKING:
+    from .launcher import Launcher
 
 with contextlib.suppress(ImportError):
     import _ctypes  # noqa: F401  # in the ordinary way, before load_c_library() has its own
 
-# What Python sets to "ignore" at its start, so that a new one cannot tell what the caller has
-IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
-
 # Since then execve(2) enters the time namespace for children, and vfork(2) works before it.
 EXECUTION_ENTERS_TIME_NAMESPACE = (6, 0)
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# As the installed command does it, and what it runs, where that has been built: bin/pyunshare
-_START = """\
-import sys
-from _frozen_importlib_external import SourceFileLoader
-directory = sys.argv.pop(1)
-try:
-    exec(SourceFileLoader("amalgamation", directory + "/amalgamation.py").get_code("amalgamation"))
-except OSError:
-    package = sys.modules["pyunshare"] = type(sys)("pyunshare")
-    package.__path__ = [directory]
-from pyunshare.api.intermediate import main
-main()
-"""
+# Page tables of a process up to which it is faster to copy them than to start an interpreter
+MOST_PAGE_TABLES = 256  # kB
+
+_code = SubprocessPopen._execute_child.__code__  # type: ignore[attr-defined]
+EXECUTE_CHILD = _code.co_varnames[1 : _code.co_argcount]  # its parameters
+PIPES = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")  # of these
+
+CANNOT_COPY = "preexec_fn not supported"  # CPython's words: at its end, or in a subinterpreter
 
 
-class _Silent:
-    """Reports nothing: a launch by a thread has no other process that could fail."""
-
-    def report(self, failure: Failure) -> int:
-        """Say nothing of a failure, which is raised here."""
-        return failure.status
-
-    def stop_loading(self) -> None:
-        """Nothing is loaded to report."""
-
-
-class Popen(subprocess.Popen):  # type: ignore[type-arg]
+class Popen(SubprocessPopen):  # type: ignore[type-arg]
     """A program started in new namespaces: subprocess.Popen with the options of unshare(1).
 
     Every keyword of subprocess.Popen is there but ``user``, which is the user namespace. Raises
@@ -77,29 +98,30 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
     and what subprocess.Popen raises for what it was asked.
     """
 
+    __module__ = "pyunshare"
+
     # The program, where the process that we started is one that waits for it
     _program: int | None = None
+    # The thread that such a process is a child of, if it is another one and stays for that
+    _keeper: int | None = None
+    # While a launch goes on: where it reports, who does it, until when, and who is to have it
+    _channel: socket.socket | None = None
+    _is_cancelled = False
+    _deadline: float | None = None  # of time.monotonic()
+    _launcher: Launcher | None = None
+    # What is done in the place of subprocess's own start of a child
+    _begin: Callable[[dict[str, Any]], None] | None = None
     # subprocess's own
     _child_created: bool
     _waitpid_lock: _thread.LockType
 
-    def __init__(self, args: Any, **keywords: Any) -> None:
-        ours = {name: keywords.pop(name) for name in [*keywords] if name in KEYWORDS}
-        options = given_options(ours)
-        request = request_for(options)
-        words, name = _program_words(
-            args, keywords.pop("executable", None), keywords.pop("shell", False)
-        )
+    def __init__(self, args: Any, *positional: Any, **keywords: Any) -> None:
         try:
             with launch_errors():
-                has_started = _a_thread_can_do(request, keywords) and self._start_in_thread(
-                    request, words, name, {**keywords}
-                )
-                if not has_started:
-                    self._start_by_launcher(request, as_words(options), words, name, keywords)
+                self._start(Plan(args, positional, keywords))
             self.args = args
         except BaseException:
-            self.abandon()
+            self._kill_and_reap()
             raise
 
     def send_signal(self, sig: int) -> None:
@@ -110,20 +132,37 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._program, sig)
 
-    def _start_in_thread(
-        self, request: Request, words: list[Any], name: str, keywords: dict[str, Any]
-    ) -> bool:
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the program's end and return its status: subprocess.Popen.wait()."""
+        status = super().wait(timeout)
+        if self._keeper is not None:
+            wait_for_thread(self._keeper)
+            self._keeper = None
+        return status
+
+    # ---- ways to start it -----------------------------------------------------------------------
+
+    def _start(self, plan: Plan) -> None:
+        if plan.preexec_fn:  # which nobody but a copy of this process can call
+            self._start_by_copy(plan)
+            return
+        if _a_thread_can_do(plan) and self._start_by_thread(plan):
+            return
+        if self._launcher and self._start_by_other(plan, self._launcher):
+            return
+        if _can_be_copied() and self._start_by_copy(plan):
+            return
+        self._start_by_other(plan, None)
+
+    def _start_by_thread(self, plan: Plan) -> bool:
         """Make the namespaces of a thread, and start the program as a child of it.
 
-        Returns False where this process can have no more threads.
+        Returns False where this process can have no more threads, or no child beside one.
         """
+        request = plan.request
+        keywords = {**plan.keywords}
         directory = keywords.pop("cwd", None)
-        env = keywords.pop("env", None)
-        if request.clear_env:
-            env = filter_env(as_bytes(env), request.kept_variables)
-        request.fork = False  # it will be a child in any case
-        load_c_library()
-
+        is_forked, request.fork = request.fork, False  # it will be a child in any case
         failed: dict[str, OSError] = {}
 
         def start() -> None:
@@ -131,133 +170,164 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
                 unshare_thread(CLONE_FS)  # a working directory of our own
             if directory is not None:
                 os.chdir(directory)
-            enter(request, _Silent())
-            try:
-                variables = None if env is None else as_bytes(env)
-                start_program(words, variables, name, Starter(self, request, keywords, failed))
-            except NotStarted as failure:
-                raise failure.reason from None
+            enter(request, Reporter(-1))
+            execute = Starter(self, request, keywords, failed)
+            start_program(plan.argv, plan.env, plan.name, execute)
 
         while True:
             try:
                 call_in_thread(start, self._kill)
                 return True
             except NoThreadError:
-                return False
+                break
+            except NotStarted as failure:
+                if not isinstance(failure.reason, BlockingIOError):  # a limit of processes
+                    raise failure.reason from None
+                break
             except NamespaceLost:
                 pass
+        request.fork = is_forked
+        return False
 
-    def _start_by_launcher(
-        self,
-        request: Request,
-        options: Sequence[str],
-        words: list[Any],
-        name: str,
-        keywords: dict[str, Any],
-    ) -> None:
-        """Start a process that becomes the program, or its parent, and hear how it goes."""
-        if not sys.executable:
-            raise launch_error("there is no Python interpreter to start the launch with")
-        ignored = () if keywords.get("restore_signals", True) else IGNORED_BY_PYTHON
+    def _start_by_copy(self, plan: Plan) -> bool:
+        """Have a copy of this process do the launch. Returns False where subprocess makes none."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours:
-            try:
-                with theirs, _above_the_standard_ones(theirs) as descriptor:
-                    line = [
-                        *(sys.executable, "-I", "-S", "-X", "utf8", "-c", _START),
-                        *(_PACKAGE, str(descriptor), str(os.getpid())),
-                        " ".join(str(int(n)) for n in ignored if _is_ignored(n)),
-                        f"={name}",
-                        *options,
-                        "--",
-                        *words,
-                    ]
-                    self._start_launcher(request, line, descriptor, keywords, name)
-                _wait_until_closed(ours)
-                failure, has_begun = self._hear(ours)
-            except BaseException:
-                self._give_up(ours)
-                raise
-        if failure is not None:
-            self.wait()  # it ends by itself, as the command does
-            raise reported_error(failure)
-        if not has_begun:
-            raise launch_error(f"the launch did not begin, and ended with status {self.wait()}")
+            self._channel = ours
+            with theirs, _above_the_standard_ones(theirs) as fd, signals_blocked() as blocked:
+                become = partial(_become_program_in_copy, plan, fd, blocked, os.getpid())
+                keywords = {**plan.keywords, "executable": plan.name, "env": plan.env}
+                try:
+                    SubprocessPopen.__init__(self, plan.argv, preexec_fn=become, **keywords)
+                except RuntimeError as error:
+                    if plan.preexec_fn or not str(error).startswith(CANNOT_COPY):
+                        raise
+                    return False
+            self._wait_for_program(ours)
+        return True
 
-    def _start_launcher(
-        self,
-        request: Request,
-        line: list[Any],
-        descriptor: int,
-        keywords: dict[str, Any],
-        name: str,
-    ) -> None:
-        """Start the process in between, which gets its end of the socket."""
-        if keywords.get("close_fds", True):
-            keywords["pass_fds"] = (*keywords.get("pass_fds", ()), descriptor)
+    def _start_by_other(self, plan: Plan, launcher: Launcher | None) -> bool:
+        """Have another process do the launch. Returns False where the Launcher cannot."""
+        plan.blocked = list(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        keep = None
+        if plan.request.kill_child is not None and not launcher:
+            keep = self._wait_for_end
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours:
+            self._channel = ours
+            with theirs:
+                self._begin = partial(self._begin_job, plan, launcher, ours, theirs)
+                start = partial(SubprocessPopen.__init__, self, plan.argv, **plan.keywords)
+                try:
+                    self._keeper = call_uninterrupted(start, self._kill, keep)
+                except LauncherUnavailableError:
+                    return False
+                finally:
+                    self._begin = None
+            self._wait_for_program(ours)
+        return True
+
+    def _execute_child(self, *arguments: Any) -> None:
+        """Start the child: subprocess calls this when it has made the pipes."""
+        if self._begin:
+            self._begin(dict(zip(EXECUTE_CHILD, arguments)))
         else:
-            os.set_inheritable(descriptor, True)
-        # the death signal comes when the thread ends, not only when the process does
-        stay = self._wait_for_end if request.kill_child is not None else None
-        start = partial(start_child, self, line, keywords)
-        try:
-            try:
-                call_in_thread(start, self._kill, stay)
-            except NoThreadError:
-                start()
-        except OSError as error:
-            if error.filename == sys.executable:
-                raise launch_error(
-                    f"failed to execute {name}", error.errno, "execve", name
-                ) from None
-            raise
+            super()._execute_child(*arguments)  # type: ignore[misc]
 
-    def _give_up(self, launch: socket.socket) -> None:
-        """Kill the process in between, and the program if there is one already."""
-        if self._child_created:
-            # Stopped, it lets no program go on that is not known of, and remains its parent.
-            with contextlib.suppress(ChildProcessError, PermissionError):
-                super().send_signal(signal.SIGSTOP)
-                os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-            self._hear(launch)
-            self._kill_program()
-            super().send_signal(signal.SIGKILL)
-            self.wait()
+    def _begin_job(
+        self,
+        plan: Plan,
+        launcher: Launcher | None,
+        ours: socket.socket,
+        theirs: socket.socket,
+        given: dict[str, Any],
+    ) -> None:
+        """Have another process begin the launch, with what subprocess has made of the keywords."""
+        job, files = job_and_files(plan, given)
+        with launcher.own_directory(job, files) if launcher else contextlib.nullcontext():
+            if launcher:
+                self.pid = launcher.start(ours, theirs, plan)
+            else:
+                interpreter = start_interpreter(theirs, "once")
+                self.pid, interpreter.returncode = interpreter.pid, 0  # it is ours to wait for
+            self._child_created = True
+            theirs.close()
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # told later
+                send_job(ours, job, files)
+        self._close_pipe_fds(*(given[name] for name in PIPES))  # type: ignore[attr-defined]
 
-    def _hear(self, launch: socket.socket) -> tuple[bytes | None, bool]:
-        """Return what failed first, if anything did, and whether the launch has begun at all.
+    def _wait_for_end(self) -> None:
+        """Stay the parent of a process that is to die with this one, not with a thread of it."""
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+
+    # ---- how a launch goes ----------------------------------------------------------------------
+
+    def _wait_for_program(self, channel: socket.socket) -> None:
+        """Wait until the program is executed. Raises what has kept it from that."""
+        _wait_until_closed(channel, self._deadline)
+        if self._is_cancelled:
+            raise launch_error("the launch was cancelled")
+        failure, last = self._hear(channel)
+        if failure is None and last == EXECUTING:
+            self._channel = None  # from now on it is the program that is killed
+            return
+        status = self.wait()  # it ends by itself, as the command does
+        if failure is None:
+            raise launch_error(_ended_early(last, status))
+        kind, fields = failure[:1], fields_of(failure)
+        number = int(fields[0]) if fields[0] else None
+        if kind == REFUSED:
+            path = () if fields[1] is None else (fields[1],)
+            raise OSError(number, os.strerror(number or 0), *path)
+        raise launch_error(fields[3] or "", number, fields[1] or "launch", fields[2])
+
+    def _hear(self, channel: socket.socket) -> tuple[bytes | None, bytes]:
+        """Return what failed first, if anything did, and the kind of the last record.
 
         A record is taken away only when it has been seen to, for an exception can come between.
         """
-        has_begun = False
         failure: bytes | None = None
+        last = b""
         while True:
             try:
-                record = launch.recv(LONGEST_RECORD, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+                record = channel.recv(LONGEST_RECORD, socket.MSG_PEEK | socket.MSG_DONTWAIT)
             except BlockingIOError:
-                return failure, has_begun
+                return failure, last
+            except ConnectionResetError:  # what we sent was not all read
+                continue
             kind, content = record[:1], record[1:]
             if not kind:
-                return failure, has_begun
-            if kind == STARTED:
-                has_begun = True
-            elif kind == FORKED:
+                return failure, last
+            last = kind
+            if kind == FORKED:
                 self._program = int(content) if content else self._only_child()
-            elif failure is None:  # what fails because of it is not of interest
+            elif kind in (FAILED, REFUSED) and failure is None:  # others are its consequences
                 failure = record
-            launch.recv(1)
+            channel.recv(1)
 
     def _only_child(self) -> int | None:
         """Return the child of the process that we started, by the id that we know it by."""
-        try:
-            with open(f"/proc/{self.pid}/task/{self.pid}/children") as children:
-                return int(children.read())
-        except (OSError, ValueError):
-            return None
+        found = children(self.pid)
+        return found[0] if len(found) == 1 else None
+
+    # ---- how it is ended ------------------------------------------------------------------------
+
+    def cancel_start(self) -> None:
+        """Have a launch fail that another thread waits for."""
+        self._is_cancelled = True
+        channel = self._channel
+        if channel:
+            with contextlib.suppress(OSError):
+                channel.shutdown(socket.SHUT_RDWR)
 
     def _kill(self) -> None:
         """Kill what has been started so far."""
-        if self._child_created and not self._kill_program():
+        if not self._child_created or self.poll() is not None:
+            return
+        if self._channel:
+            kill_tree(self.pid)
+        elif not self._kill_program():
             super().send_signal(signal.SIGKILL)
 
     def _kill_program(self) -> bool:
@@ -270,7 +340,7 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
             return False
         return True
 
-    def abandon(self) -> None:
+    def _kill_and_reap(self) -> None:
         """Leave nothing of a launch that failed or was interrupted."""
         if self._child_created:
             if self.returncode is None:
@@ -282,20 +352,17 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
                 if stream:
                     stream.close()
 
-    def _wait_for_end(self) -> None:
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-
 
 def run(
     args: Any,
-    *,
+    *positional: Any,
     input: Any = None,
     capture_output: bool = False,
     timeout: float | None = None,
     check: bool = False,
+    _launcher: Launcher | None = None,
     **keywords: Any,
-) -> subprocess.CompletedProcess[Any]:
+) -> CompletedProcess[Any]:
     """Run a program in new namespaces and wait for it: subprocess.run() with unshare's options.
 
     Raises what Popen does, TimeoutExpired, and CalledProcessError if ``check`` is given.
@@ -303,75 +370,95 @@ def run(
     if input is not None:
         if keywords.get("stdin") is not None:
             raise ValueError("stdin and input arguments may not both be used.")
-        keywords["stdin"] = subprocess.PIPE
+        keywords["stdin"] = PIPE
     if capture_output:
         if keywords.get("stdout") is not None or keywords.get("stderr") is not None:
             raise ValueError("stdout and stderr arguments may not be used with capture_output.")
-        keywords["stdout"] = keywords["stderr"] = subprocess.PIPE
+        keywords["stdout"] = keywords["stderr"] = PIPE
     process = Popen.__new__(Popen)
+    process._launcher = _launcher
+    left = timeout
+    if timeout is not None:
+        process._deadline = time.monotonic() + timeout
     try:  # so that an exception finds the process, whenever it comes
-        process.__init__(args, **keywords)  # type: ignore[misc]
-        stdout, stderr = process.communicate(input, timeout)
+        process.__init__(args, *positional, **keywords)  # type: ignore[misc]
+        if process._deadline is not None:
+            left = max(0, process._deadline - time.monotonic())
+        stdout, stderr = process.communicate(input, left)
         status = process.poll()
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, TimeoutExpired):
+            error.cmd, error.timeout = args, timeout or 0
         try:
-            process.abandon()
+            process._kill_and_reap()
         except BaseException:  # after a timeout, say, a signal handler's
-            process.abandon()
+            process._kill_and_reap()
             raise
         raise
     assert status is not None
     if check and status:
-        raise subprocess.CalledProcessError(status, args, stdout, stderr)
-    return subprocess.CompletedProcess(args, status, stdout, stderr)
+        raise CalledProcessError(status, args, stdout, stderr)
+    return CompletedProcess(args, status, stdout, stderr)
 
 
-@contextlib.contextmanager
-def _above_the_standard_ones(file: socket.socket) -> Iterator[int]:
-    """Provide a descriptor of the file that is no standard one, which the program may get."""
-    if file.fileno() > 2:
-        yield file.fileno()
-        return
-    descriptor = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 3)
+run.__module__ = "pyunshare"
+
+
+# ---- a copy of this process ---------------------------------------------------------------------
+
+
+def _become_program_in_copy(
+    plan: Plan, channel: int, blocked: Iterable[int], parent: int
+) -> NoReturn:
+    """Do the launch in a child that subprocess has made: it calls this as a ``preexec_fn``.
+
+    From then on the child does what execve(2) would: it closes files, subprocess's pipe for errors
+    among them, and resets signals, which are blocked until then.
+    """
+    if plan.preexec_fn:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        plan.preexec_fn()  # what it raises is subprocess's to report
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    reporter = Reporter(channel)
+    run_and_exit(reporter, _close_and_become_program, plan, reporter, blocked, parent)
+
+
+def _close_and_become_program(
+    plan: Plan, reporter: Reporter, blocked: Iterable[int], parent: int
+) -> int:
+    reporter.send(STARTED)
+    for fd in open_files():
+        is_kept = fd in plan.pass_fds if plan.close_fds else is_inheritable(fd)
+        if fd > 2 and fd != reporter.fd and not is_kept:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+    reserve_stdio_fds()
+    set_signals(plan.ignored_signals(), blocked)
+    return become_program(plan.request, plan.argv, plan.env, plan.name, parent, reporter)
+
+
+def _can_be_copied() -> bool:
+    """Return whether a copy of this process can be used, and is sooner made than another started.
+
+    A copy has one thread only: what others of this process have locked would stay so.
+    """
     try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+        status = read_file("/proc/self/status")
+    except OSError:
+        return False
+    numbers = {
+        name: value for name, _, value in (line.partition(":") for line in status.split("\n"))
+    }
+    page_tables = numbers["VmPTE"].split()[0]
+    return int(numbers["Threads"]) == 1 and int(page_tables) <= MOST_PAGE_TABLES
 
 
-def _wait_until_closed(launch: socket.socket) -> None:
-    """Wait until nobody holds the other end any more, and for nothing else that could be read."""
-    poll = select.poll()
-    poll.register(launch, 0)
-    poll.poll()
+# ---- a thread -----------------------------------------------------------------------------------
 
 
-def _program_words(args: Any, executable: Any, shell: bool) -> tuple[list[Any], str]:
-    """Return the program's words and the name to look for, as subprocess understands them."""
-    if isinstance(args, (str, bytes)) or (isinstance(args, os.PathLike) and not shell):
-        words: list[Any] = [args]
-    elif isinstance(args, os.PathLike):
-        raise TypeError("path-like args is not allowed when shell is true")
-    else:
-        words = list(args)
-    if shell:
-        words = [SHELL, "-c", *words]
-        if executable:
-            words[0] = executable
-    if not words:
-        raise ValueError("args must not be empty")
-    name = os.fsdecode(words[0] if executable is None else executable)
-    if "\0" in name:
-        raise ValueError("embedded null byte")
-    return words, name
-
-
-def _is_ignored(number: signal.Signals) -> bool:
-    return signal.getsignal(number) == signal.SIG_IGN
-
-
-def _a_thread_can_do(request: Request, keywords: Mapping[str, Any]) -> bool:
-    """Tell whether a launch needs namespaces only, and such as a thread can make."""
+def _a_thread_can_do(plan: Plan) -> bool:
+    """Return whether a launch needs namespaces only, and such as a thread can make."""
+    request = plan.request
     return (
         not request.flags & CLONE_NEWUSER
         and not request.files
@@ -385,13 +472,61 @@ def _a_thread_can_do(request: Request, keywords: Mapping[str, Any]) -> bool:
         # The program itself stays in the old PID namespace, its parent does not.
         and (request.fork or not request.flags & CLONE_NEWPID)
         and (not request.flags & CLONE_NEWTIME or _kernel() >= EXECUTION_ENTERS_TIME_NAMESPACE)
-        # It is called before the namespaces are made.
-        and keywords.get("preexec_fn") is None
         # The program is to have the default.
-        and not _is_ignored(signal.SIGCHLD)
+        and signal.getsignal(signal.SIGCHLD) != signal.SIG_IGN
+        and _has_what_it_calls(request.needs_c_library)
     )
+
+
+def _has_what_it_calls(needs_c_library: bool) -> bool:
+    if needs_c_library or not HAS_UNSHARE:
+        try:
+            load_c_library()
+        except (ImportError, OSError):  # built without ctypes, or a subinterpreter
+            return False
+    return True
 
 
 def _kernel() -> tuple[int, ...]:
     numbers = os.uname().release.split("-")[0].split(".")
     return tuple(int(number) for number in numbers[:2] if number.isdigit())
+
+
+# ---- sockets ------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _above_the_standard_ones(file: socket.socket) -> Iterator[int]:
+    """Provide a descriptor of the file that is no standard one, which the program may get."""
+    if file.fileno() > 2:
+        yield file.fileno()
+        return
+    fd = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 3)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _wait_until_closed(channel: socket.socket, deadline: float | None) -> None:
+    """Wait until nobody has the other end any more, and for nothing else that could be read.
+
+    Raises TimeoutExpired when the deadline is over.
+    """
+    poll = select.poll()
+    poll.register(channel, 0)
+    left = None if deadline is None else max(0, deadline - time.monotonic())
+    if not poll.poll(None if left is None else 1000 * left):
+        raise TimeoutExpired("", 0)
+
+
+def _ended_early(last: bytes, status: int) -> str:
+    """Return what to say of a launch that has ended without a word."""
+    if not last:
+        return (
+            f"the launch did not begin: {sys.executable} ended with status {status}; if Python or"
+            " pyunshare has been removed or replaced, start this process again"
+        )
+    if status < 0:
+        return f"the launch was killed by signal {-status}"
+    return f"the launch ended with status {status}"

@@ -1,14 +1,17 @@
-"""Starting the program as a child, where a launch would become it.
+"""Starting the program as a child of a thread, where a launch would become it.
 
-The code of a launch looks for the program and executes it: :mod:`pyunshare.program`. Here it is
-given something else to execute files with.
+The code of a launch looks for the program and executes it: :mod:`pyunshare.launch.program`. Here
+it is given something else to execute files with.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping
+from errno import EAGAIN, ENOMEM
+
+# What is needed of subprocess is taken once: its names may be replaced, by this package's even.
+from subprocess import Popen as SubprocessPopen
 from typing import TYPE_CHECKING, Any
 
 from ..options.request import Request
@@ -18,19 +21,12 @@ if TYPE_CHECKING:
     from .popen import Popen
 
 
-def as_bytes(variables: Mapping[Any, Any] | None) -> Mapping[bytes, bytes]:
-    """Return environment variables, this process's own for None, as the kernel knows them."""
-    if variables is None:
-        return os.environb
-    return {os.fsencode(name): os.fsencode(value) for name, value in variables.items()}
-
-
-def start_child(process: Popen, words: list[Any], keywords: Mapping[str, Any]) -> None:
+def start_child(process: Popen, argv: list[Any], keywords: Mapping[str, Any]) -> None:
     """Have subprocess start a child, but not by posix_spawn(3), which ignores signal 32 in it."""
     directory = keywords.get("cwd")
     if directory is None and os.access(".", os.X_OK):
         directory = "."  # what posix_spawn(3) cannot do, and changes nothing
-    subprocess.Popen.__init__(process, words, **{**keywords, "cwd": directory})
+    SubprocessPopen.__init__(process, argv, **{**keywords, "cwd": directory})
 
 
 class NotStarted(BaseException):
@@ -65,9 +61,7 @@ class Starter:
         self._keywords = keywords
         self._failed = failed
 
-    def __call__(
-        self, path: str, words: list[str], variables: Mapping[bytes, bytes] | None
-    ) -> None:
+    def __call__(self, path: str, argv: list[str], env: Mapping[bytes, bytes] | None) -> None:
         """Start the program in a file. Raises OSError as execve(2) fails."""
         if path in self._failed:
             raise self._failed[path]
@@ -77,14 +71,21 @@ class Starter:
         self._is_first = False
         executable = path if "/" in path else f"./{path}"
         try:
-            start_child(
-                self._process, words, {**self._keywords, "env": variables, "executable": executable}
-            )
+            keywords = {**self._keywords, "env": env, "executable": executable}
+            start_child(self._process, argv, keywords)
         except BaseException as error:
             self._process._child_created = False  # subprocess has waited for it
             if not isinstance(error, OSError):
                 raise
-            if error.filename is None:
-                raise NotStarted(error) from None
+            if error.filename != executable:
+                raise NotStarted(self._plain(error)) from None
             self._failed[path] = error
             raise
+
+    def _plain(self, error: OSError) -> OSError:
+        """Return an error as it is without the directory and the namespace that we add."""
+        number = error.errno
+        if number == ENOMEM and self._has_pid_namespace:
+            # After vfork(2) CPython tries fork(2), which finds the namespace lost by the first.
+            number = EAGAIN
+        return OSError(number, os.strerror(number or 0))

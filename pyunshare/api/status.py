@@ -1,4 +1,4 @@
-"""What a process of the launch tells the process that a program is started from.
+"""What a process of the launch tells the process that asked for it.
 
 Records go over a socket that keeps them apart. That end of it closes when the program starts.
 """
@@ -13,47 +13,60 @@ if TYPE_CHECKING:
     from ..errors import Failure
 
 # What a record begins with, and what follows
-STARTED = b"S"  # nothing: the launch has begun
-FORKED = b"F"  # the program's id, if the receiver has the same; it waits to be let go on
-FAILED = b"E"  # errno, step, path and message, with NUL bytes between them
+STARTED = b"S"  # the id of the process that does the launch
+FORKED = b"F"  # the id of the program, if the receiver has the same for it; it waits to be released
+EXECUTING = b"X"  # nothing: all is done but the execution of a file
+FAILED = b"E"  # errno, step, path and message of a step that failed, with NUL bytes between them
+REFUSED = b"R"  # errno and path, likewise, of what was given for the program and cannot be had
+UNAVAILABLE = b"U"  # nothing: the launch cannot be done this way
 
 LONGEST_RECORD = 1 << 16
 
 
-class Reporter:
-    """The end of the socket that is written to."""
+class LauncherUnavailableError(Exception):
+    """A Launcher cannot do a launch, which is to go another way."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+
+class Reporter:
+    """The end of the socket that is written to. Reports failures as :mod:`pyunshare.messages`."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
 
     def send(self, record: bytes) -> None:
         """Send a record. Raises OSError if nobody listens."""
-        posix.write(self._descriptor, record[:LONGEST_RECORD])
+        posix.write(self.fd, record[:LONGEST_RECORD])
 
     def report(self, failure: "Failure") -> int:
-        """Tell what failed, if anybody listens, and return the exit status that follows."""
+        """Send what failed, if anybody listens, and return the exit status that follows."""
         if not isinstance(failure, ParentGone):
             message = failure.message
-            if isinstance(failure, ReportedFailure):  # by newuidmap(1), say, in its own words
+            if isinstance(failure, ReportedFailure):  # by another program, such as newuidmap(1)
                 message = f"writing the id maps failed with status {failure.status}"
-            errno = "" if failure.errno is None else str(failure.errno)
-            fields = errno, failure.step or "launch", failure.path or "", message
-            try:
-                self.send(FAILED + fsencode("\0".join(fields)))
-            except OSError:
-                pass
+            self._send_all(FAILED, failure.errno, failure.step or "launch", failure.path, message)
         return failure.status
 
+    def refuse(self, error: OSError) -> int:
+        """Send what was given for the program and cannot be had, as subprocess would raise it."""
+        self._send_all(REFUSED, error.errno, error.filename)
+        return 1
+
     def stop_loading(self) -> None:
-        """Nothing is loaded to report."""
+        """Load nothing from now on: nothing of this ever does."""
 
     def close(self) -> None:
         """Report nothing any more."""
-        posix.close(self._descriptor)
-        self._descriptor = -1
+        posix.close(self.fd)
+        self.fd = -1
+
+    def _send_all(self, kind: bytes, *fields: object) -> None:
+        texts = ("" if field is None else str(field) for field in fields)
+        try:
+            self.send(kind + fsencode("\0".join(texts)))
+        except OSError:
+            pass
 
 
-def parse_failure(record: bytes) -> "tuple[str, int | None, str, str | None]":
-    """Return what is in a record of a failure: message, errno, step and path."""
-    errno, step, path, message = fsdecode(record[1:]).split("\0", 3)
-    return message, int(errno) if errno else None, step, path or None
+def fields_of(record: bytes) -> "list[str | None]":
+    """Return what a record says, None where there is nothing."""
+    return [field or None for field in fsdecode(record[1:]).split("\0")]

@@ -1,16 +1,28 @@
-"""Calls in a thread of their own, which an exception in the waiting thread cannot interrupt."""
+"""Calls that an exception in the calling thread, such as a KeyboardInterrupt, cannot interrupt."""
 
 from __future__ import annotations
 
 import _thread
-from typing import Callable, TypeVar
-
-Result = TypeVar("Result")
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from typing import Callable
 
 # Who takes part in a race
 THREAD, CALLER = "thread", "caller"
 
-NO_THREAD = "can't start new thread"  # CPython's words, of a RuntimeError like many
+# CPython's words, of a RuntimeError like many
+NO_THREAD = (
+    "can't start new thread",
+    "can't create new thread at interpreter shutdown",
+)
+
+# In seconds
+PATIENCE = 10.0  # for a thread that ends, should another process be given its id meanwhile
+INTERVAL = 0.0001
 
 
 class NoThreadError(RuntimeError):
@@ -29,29 +41,80 @@ class Race:
         return self._winner.setdefault("name", name) == name
 
 
+def count_threads() -> int | None:
+    """Return how many threads this process has, those of C libraries too; None without /proc."""
+    try:
+        return os.stat("/proc/self/task").st_nlink - 2  # one link from each: proc(5)
+    except OSError:
+        return None
+
+
+@contextlib.contextmanager
+def signals_blocked() -> Iterator[set[int]]:
+    """Block all signals, and provide those that were blocked before.
+
+    In a process with one thread, no signal handler runs in the meantime.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        yield set(map(int, before))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def call_uninterrupted(
+    call: Callable[[], None],
+    interrupt: Callable[[], None],
+    keep: Callable[[], None] | None = None,
+) -> int | None:
+    """Call ``call()`` where no exception of a signal handler comes between.
+
+    ``interrupt`` is as in call_in_thread(). What ``call`` starts may be meant to die with this
+    process, which the kernel takes for its parent thread: then ``keep`` is for a thread that is
+    that parent, and waits for it. Return the id of such a thread; where the first thread is the
+    only one, none is needed.
+    """
+    if not keep and threading.current_thread() is not threading.main_thread():
+        call()  # signal handlers run in the main thread only
+    elif count_threads() == 1:
+        with signals_blocked():
+            call()
+    else:
+        try:
+            tid = call_in_thread(call, interrupt, keep)
+            return tid if keep else None
+        except NoThreadError:
+            call()
+    return None
+
+
 def call_in_thread(
-    call: Callable[[], Result],
+    call: Callable[[], None],
     interrupt: Callable[[], None],
     afterwards: Callable[[], None] | None = None,
-) -> Result:
-    """Return what ``call()`` returns in a new thread, or raise what it raises.
+) -> int:
+    """Call ``call()`` in a new thread, and raise what it raises; return the id of the thread.
 
     An exception in the meantime, such as a KeyboardInterrupt, is raised when the call has come
-    to its end all the same; ``interrupt``, called again and again, is to hasten that end. The
-    thread then goes on to ``afterwards``.
+    to its end all the same; ``interrupt``, called again and again, is to hasten that end. When
+    this returns the kernel has no such thread anymore; unless it goes on to ``afterwards``.
     """
     race = Race()  # of the beginning of the call
-    outcome: list[tuple[Result | None, BaseException | None]] = []
+    outcome: list[BaseException | None] = []
+    thread: list[int] = []
     done = _thread.allocate_lock()
     done.acquire()
 
     def run() -> None:
+        thread.append(_thread.get_native_id())
         if not race.is_won_by(THREAD):
             return
         try:
-            outcome.append((call(), None))
+            call()
+            outcome.append(None)
         except BaseException as error:
-            outcome.append((None, error))
+            outcome.append(error)
             return
         finally:
             done.release()
@@ -72,20 +135,36 @@ def call_in_thread(
                 done.acquire(timeout=0.02)
             except BaseException:  # once more the same: it is raised below
                 pass
+        if outcome and not afterwards:
+            wait_for_thread(thread[0])
         raise
-    result, error = outcome.pop()
+    error = outcome.pop()
+    if error or not afterwards:
+        wait_for_thread(thread[0])
     if error is None:
-        return result  # type: ignore[return-value]
+        return thread[0]
     try:
         raise error
     finally:
         del error
 
 
+def wait_for_thread(tid: int) -> None:
+    """Wait until the kernel has no such thread anymore; that it ends is known.
+
+    Python says so earlier than the kernel, which then still refuses a new user namespace.
+    """
+    deadline = time.monotonic() + PATIENCE
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.getpriority(os.PRIO_PROCESS, tid)  # knows threads, and takes no /proc
+            time.sleep(INTERVAL)
+
+
 def _start_thread(call: Callable[[], None]) -> None:
     try:
         _thread.start_new_thread(call, ())
     except RuntimeError as reason:
-        if str(reason) != NO_THREAD:
+        if str(reason) not in NO_THREAD:
             raise  # a signal handler has raised it, and the thread may have begun
         raise NoThreadError(str(reason)) from None

@@ -1,0 +1,80 @@
+"""Starting the Python interpreter that does a launch, or one after the other."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sys
+from subprocess import DEVNULL
+from subprocess import Popen as SubprocessPopen
+
+from .exceptions import launch_error
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# As the installed command does it, and what it runs, where that has been built: bin/pyunshare.
+# Whatever is wrong with the files of the package by now, nothing of it is printed.
+_START = """\
+import _signal, posix, sys
+_signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+directory = sys.argv.pop(1)
+try:
+    from _frozen_importlib_external import SourceFileLoader
+    try:
+        loader = SourceFileLoader("amalgamation", directory + "/amalgamation.py")
+        exec(loader.get_code("amalgamation"))
+    except OSError:
+        package = sys.modules["pyunshare"] = type(sys)("pyunshare")
+        package.__path__ = [directory]
+    from pyunshare.api.intermediate import main
+    main()
+finally:
+    posix._exit(1)
+"""
+
+_NAMES = re.compile(r"python[\d.]*[a-z]*(-[\w.]+)?")  # python3.13t, python3-dbg
+
+
+def start_interpreter(channel: socket.socket, mode: str) -> SubprocessPopen[bytes]:
+    """Start an interpreter that serves at this socket: "once", or for "many" launches.
+
+    It has nothing of what is given for a program. Raises LaunchError.
+    """
+    executable = sys.executable
+    if not executable:
+        raise launch_error("there is no Python interpreter to do the launch with")
+    if getattr(sys, "frozen", False) or not _NAMES.fullmatch(os.path.basename(executable)):
+        # A program that has Python in it would run itself once more, with these arguments.
+        raise launch_error(f"{executable} is no Python interpreter, which the launch takes")
+    try:
+        return SubprocessPopen(
+            [executable, "-I", "-S", "-X", "utf8", "-c", _START, _PACKAGE, mode],
+            stdin=channel.fileno(),
+            stdout=DEVNULL,
+            stderr=DEVNULL,
+            env=_environment(),
+        )
+    except OSError as error:
+        if error.filename != executable:
+            raise
+        message = f"failed to execute {executable}"
+        raise launch_error(message, error.errno, "execve", executable) from None
+
+
+def _environment() -> dict[bytes, bytes]:
+    """Return what the loader may need, and used for this process already.
+
+    All of os.environ would be too much: what is set there is meant for programs, which may have
+    fewer rights than the interpreter.
+    """
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            entries = file.read().split(b"\0")
+    except OSError:
+        return {}
+    name = b"LD_LIBRARY_PATH"
+    for entry in entries:
+        if entry.startswith(name + b"="):
+            directories = re.split(b"[:;]", entry[len(name) + 1 :])  # ld.so(8)
+            return {name: b":".join(each for each in directories if each.startswith(b"/"))}
+    return {}

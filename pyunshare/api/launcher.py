@@ -1,0 +1,169 @@
+"""A small process that does launches for a large one, or one with threads, at once."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import os
+import resource
+import socket
+from collections.abc import Iterator
+from subprocess import Popen as SubprocessPopen
+from types import TracebackType
+from typing import Any
+
+from .exceptions import launch_error
+from .interpreter import start_interpreter
+from .plan import Plan
+from .popen import Popen, run
+from .status import LONGEST_RECORD, STARTED, LauncherUnavailableError
+from .threads import call_uninterrupted, wait_for_thread
+
+NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "pid_for_children", "user", "uts")
+# What proc_pid_status(5) has of the rights of a thread and of where it runs
+LIMITS = {value for name, value in vars(resource).items() if name.startswith("RLIMIT_")}
+RIGHTS = ("Uid", "Gid", "Groups", "Cap", "NoNewPrivs", "Seccomp", "Cpus_allowed", "Mems_allowed")
+
+
+class Launcher:
+    """A process of ours that does launches, one copy of it each, for ``run()`` and ``Popen()``.
+
+    It takes the place of the interpreter that other launches start where the calling process has
+    threads or much memory. Programs are children of the calling process all the same. Where it
+    cannot be used they are started without it: after a change of ids, namespaces, root directory,
+    limits and the like, in a forked child, and with a kernel before 5.3.
+
+    All threads may use one. It ends when it is closed, or with the calling process. Raises
+    LaunchError where it cannot be started.
+    """
+
+    __module__ = "pyunshare"
+
+    def __init__(self) -> None:
+        self._owner = os.getpid()
+        self._state, _ = _own_state()
+        self._process: SubprocessPopen[bytes] | None = None
+        # The thread that is the parent of all, if one stays for that, and whose end it waits for
+        self._keeper: int | None = None
+        self._kept: list[int] = []
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+        def start() -> None:
+            self._process = start_interpreter(theirs, "many")
+            self._kept.append(self._process.pid)
+
+        try:
+            with theirs:
+                self._keeper = call_uninterrupted(start, lambda: None, self._stay)
+            if self._control.recv(LONGEST_RECORD) != str(self._owner).encode():
+                raise launch_error("the Launcher did not begin")
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, args: Any, **keywords: Any) -> Any:
+        """Do as pyunshare.run()."""
+        return run(args, _launcher=self, **keywords)
+
+    def Popen(self, args: Any, **keywords: Any) -> Popen:  # noqa: N802
+        """Do as pyunshare.Popen()."""
+        process = Popen.__new__(Popen)
+        process._launcher = self
+        process.__init__(args, **keywords)  # type: ignore[misc]
+        return process
+
+    def close(self) -> None:
+        """End the process. Programs go on."""
+        if self._owner == os.getpid():
+            with contextlib.suppress(OSError):
+                self._control.shutdown(socket.SHUT_RDWR)  # though forked children have it, too
+            if self._process:
+                self._process.wait()
+            if self._keeper is not None and len(self._kept) == 1:
+                wait_for_thread(self._keeper)
+                self._keeper = None
+        self._control.close()
+
+    def __enter__(self) -> Launcher:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_control"):
+            self.close()
+
+    # ---- for Popen ------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def own_directory(self, job: dict[str, Any], files: list[int]) -> Iterator[None]:
+        """Put into a job what the program inherits, and a process of the Launcher does not have.
+
+        Raises LauncherUnavailableError, also where the two differ in what cannot be given.
+        """
+        try:
+            state, umask = _own_state()
+            directory = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            raise LauncherUnavailableError from None
+        try:
+            if (self._owner, self._state) != (os.getpid(), state):
+                raise LauncherUnavailableError
+            job["has_directory"] = True
+            files.append(directory)
+            if job["umask"] < 0:
+                job["umask"] = umask
+            yield
+        finally:
+            os.close(directory)
+
+    def start(self, ours: socket.socket, theirs: socket.socket, plan: Plan) -> int:
+        """Have a copy made that serves at a socket, and return its id.
+
+        Raises LauncherUnavailableError where the kernel makes none, or the Launcher has ended.
+        """
+        try:
+            rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [theirs.fileno()]))
+            self._control.sendmsg([b"\n"], [rights])
+            theirs.close()
+            record = ours.recv(LONGEST_RECORD, socket.MSG_PEEK)
+        except OSError:
+            raise LauncherUnavailableError from None
+        if record[:1] != STARTED:
+            raise LauncherUnavailableError
+        pid = int(record[1:])
+        if plan.request.kill_child is not None:
+            self._kept.append(pid)
+        return pid
+
+    def _stay(self) -> None:
+        """Stay the parent of what is to die with this process, and not with a thread of it."""
+        for pid in self._kept:  # which may grow as long as the first one is there
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+def _own_state() -> tuple[tuple[Any, ...], int]:
+    """Return what a program inherits from this process or thread by fork(2) alone, and the umask.
+
+    Raises OSError without /proc.
+    """
+    with open("/proc/thread-self/status") as file:
+        lines = file.read().split("\n")
+    (umask,) = (line.split()[1] for line in lines if line.startswith("Umask"))
+    state = (
+        *(line for line in lines if line.startswith(RIGHTS)),
+        *(os.readlink(f"/proc/thread-self/ns/{name}") for name in NAMESPACES),
+        os.stat("/")[1:3],  # the device and the inode of the root directory
+        os.getpgrp(),
+        os.getsid(0),
+        os.getpriority(os.PRIO_PROCESS, 0),
+        *map(resource.getrlimit, LIMITS),
+    )
+    return state, int(umask, 8)

@@ -1,0 +1,114 @@
+"""What a launch from Python is asked for, as one record that all ways of starting it share."""
+
+from __future__ import annotations
+
+import _signal
+import os
+from collections.abc import Iterable, Mapping
+from subprocess import Popen as SubprocessPopen
+from typing import Any
+
+from ..launch.program import SHELL, filter_env
+from .kwargs import KEYWORDS, as_words, given_options, request_for
+
+# The parameters of subprocess's own, in their order
+_code = SubprocessPopen.__init__.__code__
+PARAMETERS = _code.co_varnames[2 : _code.co_argcount + _code.co_kwonlyargcount]
+POSITIONAL = _code.co_varnames[2 : _code.co_argcount]
+
+# What Python sets to "ignore" at its start; subprocess takes that back unless it is told not to
+IGNORED_BY_PYTHON = (_signal.SIGPIPE, _signal.SIGXFSZ)
+
+
+class Plan:
+    """A launch as it was asked for.
+
+    ``request`` and ``options``, words of a command line, say the same. ``name`` is that of the
+    program's file, ``env`` None for this process's own environment, and ``keywords`` has what
+    subprocess is to be given beside all this.
+    """
+
+    def __init__(self, args: Any, positional: Iterable[Any], keywords: dict[str, Any]) -> None:
+        for name, value in zip(POSITIONAL, positional):
+            if name in keywords:
+                raise TypeError(f"Popen() got multiple values for argument {name!r}")
+            keywords[name] = value
+        for name in keywords:
+            if name not in PARAMETERS and name not in KEYWORDS:
+                raise TypeError(f"Popen() got an unexpected keyword argument {name!r}")
+        ours = {name: keywords.pop(name) for name in [*keywords] if name in KEYWORDS}
+        options = given_options(ours)
+        self.request = request_for(options)
+        if not isinstance(ours.get("whitelist_env"), (str, bytes, type(None))):
+            # Names, in which a comma separates nothing
+            self.request.kept_variables = [os.fsdecode(name) for name in ours["whitelist_env"]]
+        self.options = as_words(options)
+        executable, shell = keywords.pop("executable", None), keywords.pop("shell", False)
+        self.argv, self.name = _argv_and_name(args, executable, shell)
+        self.env: Mapping[bytes, bytes] | None = env_as_bytes(keywords.pop("env", None))
+        if self.request.clear_env:
+            given = os.environb if self.env is None else self.env
+            self.env = filter_env(given, self.request.kept_variables)
+        self.preexec_fn = keywords.pop("preexec_fn", None)
+        self.keywords = keywords
+        self.blocked: list[int] = []  # signals that the program is to have blocked
+
+    @property
+    def pass_fds(self) -> tuple[int, ...]:
+        """The descriptors that the program gets beside the standard ones."""
+        return tuple(self.keywords.get("pass_fds", ()))
+
+    @property
+    def close_fds(self) -> bool:
+        """Whether the program gets no others."""
+        return bool(self.keywords.get("close_fds", True) or self.pass_fds)
+
+    def ignored_signals(self) -> list[int]:
+        """Return the signals that the program is to ignore, for this process does."""
+        taken_back = IGNORED_BY_PYTHON if self.keywords.get("restore_signals", True) else ()
+        return [
+            int(number)
+            for number in _signal.valid_signals()
+            if number not in taken_back and _signal.getsignal(number) == _signal.SIG_IGN
+        ]
+
+    def check_bytes(self) -> None:
+        """Raise what subprocess raises for arguments and variables that execve(2) cannot pass."""
+        self.argv = [_without_nul(os.fsencode(word)) for word in self.argv]
+        for name, value in (self.env or {}).items():
+            if b"=" in name:
+                raise ValueError("illegal environment variable name")
+            _without_nul(name + value)
+
+
+def env_as_bytes(env: Mapping[Any, Any] | None) -> dict[bytes, bytes] | None:
+    """Return environment variables as the kernel knows them."""
+    if env is None:
+        return None
+    return {os.fsencode(name): os.fsencode(value) for name, value in env.items()}
+
+
+def _without_nul(data: bytes) -> bytes:
+    if b"\0" in data:
+        raise ValueError("embedded null byte")
+    return data
+
+
+def _argv_and_name(args: Any, executable: Any, shell: bool) -> tuple[list[Any], str]:
+    """Return the program's arguments and the name to look for, as subprocess understands them."""
+    if isinstance(args, (str, bytes)) or (isinstance(args, os.PathLike) and not shell):
+        argv: list[Any] = [args]
+    elif isinstance(args, os.PathLike):
+        raise TypeError("path-like args is not allowed when shell is true")
+    else:
+        argv = list(args)
+    if shell:
+        argv = [SHELL, "-c", *argv]
+        if executable:
+            argv[0] = executable
+    if not argv:
+        raise ValueError("args must not be empty")
+    name = os.fsdecode(argv[0] if executable is None else executable)
+    if "\0" in name:
+        raise ValueError("embedded null byte")
+    return argv, name
