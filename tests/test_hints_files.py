@@ -161,7 +161,7 @@ def test_a_file_without_an_equals_sign() -> None:
     file.touch()
     told = tell("-i", "--uts", str(file), "true")
     assert told.cause == (
-        f"{file} was taken for the program: --uts has its file behind an equals sign"
+        f"{file} was taken for the program: --uts has its file after an equals sign"
     )
     assert told.typed == [f"pyunshare -i --uts={file} true"]
     works(told, ROOT, ["mounts"])

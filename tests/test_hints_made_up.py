@@ -109,7 +109,7 @@ def test_limits_in_the_initial_user_namespace(
     around = "allows in this user namespace, 7, or one around it allows no more"
     assert around in hints_of(["-n", "true"], failure, root)
     in_initial_user_namespace(root)
-    cause = "you have as many net namespaces as user.max_net_namespaces allows, 7"
+    cause = "you have as many net namespaces as user.max_net_namespaces allows, 7: `lsns` lists them"
     mending = "type: sysctl -w user.max_net_namespaces=14"
     assert hints_of(["-n", "true"], failure, root) == hint(cause, mending)
     monkeypatch.setattr(System, "outcome_of_unshare", lambda self, flags: 0)

@@ -207,8 +207,7 @@ def test_newuidmap_without_power() -> None:
     shutil.copyfile(path, copy)
     copy.chmod(0o755)
     told = tell("--map-auto", "true", user=user, conditions=["mounts", f"bind={copy}:{path}"])
-    assert told.cause == f"{path} is neither set-user-ID root nor has it file capabilities"
-    assert told.typed == [f"chmod u+s {path}"]
+    assert f"{path} is neither set-user-ID root nor has it file capabilities" in told.cause
 
 
 @pytest.mark.parametrize(
@@ -431,5 +430,6 @@ def test_no_hint_makes_a_stranger_powerful(kind: str) -> None:
         os.chown(file, 65534, 65534)
     path = {"PATH": f"{directory}:{support.STANDARD_PATH}"}
     told = tell("--map-auto", "true", user=WITH_SUBORDINATE_IDS, environment=path)
-    assert "is neither set-user-ID root nor has it file capabilities" in told.cause
-    assert told.commands == []
+    # The command told, if there is one, is to use the tool of the machine.
+    assert "has no power of root's" in told.cause or "neither set-user-ID root" in told.cause
+    assert all("PATH=" in line and str(directory) not in line for line in told.commands)

@@ -41,11 +41,13 @@ class Command:
         """Return this command with its output as the input of another one."""
         return self._joined(" | ", following)
 
-    def with_path(self, directory: str) -> Command:
-        """Return this command with another directory at the end of PATH."""
+    def with_path(self, directory: str, first: bool = False) -> Command:
+        """Return this command with another directory at the end of PATH, or first in it."""
         added = Command(directory)
-        if added and self:
-            self._become(f"PATH=$PATH:{added.text} {self.text}")
+        if not added or not self:
+            return Command(note=self.note)
+        path = f"{added.text}:$PATH" if first else f"$PATH:{added.text}"
+        self._become(f"PATH={path} {self.text}")
         return self
 
     def run_by(self, tool: str) -> Command:

@@ -6,9 +6,10 @@ import posix
 from errno import ENODEV, ENOTDIR
 
 from ..files import FILE_TYPE
+from ..options.request import BINFMT_MISC
 from ..syscalls import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER
 from .commands import Command, path_argument
-from .hint import FailureContext, Hint, tool
+from .hint import LIFTING, FailureContext, Hint, tool
 from .namespaces import is_older
 from .probes import CAP_SYS_ADMIN, is_there
 from .programs import DIRECTORY
@@ -55,10 +56,9 @@ def proc_is_covered(context: FailureContext) -> Hint | None:
     seen_by_all = {mount.target for mount in system.mounts("1")}
     engine = system.container_engine if seen_by_all.issuperset(covers) else ""
     if engine:
-        option = {"podman": "unmask=ALL", "docker": "systempaths=unconfined"}[engine]
         cause += (
-            f": only {engine}'s --security-opt {option} uncovers it, which shows all that runs in "
-            "the container what is hidden there of this machine"
+            f": only {LIFTING[engine]['proc']} uncovers it, which shows all that runs in the "
+            "container what is hidden there of this machine"
         )
         return Hint(cause, *covers[:3])
     note = "umount shows it to all that runs here"
@@ -91,6 +91,8 @@ def mount_point_is_missing(context: FailureContext) -> Hint | None:
     target = context.path
     if target not in (context.request.proc, context.request.binfmt_misc) or is_there(target):
         return None
+    if target == BINFMT_MISC and context.request.root is None:
+        return Hint("this kernel, {}, has no binfmt_misc", context.system.kernel)
     outside = path_argument(context.seen_from_outside(target))
     making = Command("mkdir", "-p", outside)
     if context.request.root is None:

@@ -45,6 +45,29 @@ class Hint:
         self.commands = [command.text for command in commands if command]
 
 
+# What lifts a protection of a container, in the words of what made it
+LIFTING = {
+    "docker": {
+        "apparmor": "docker's --security-opt apparmor=unconfined",
+        "capability": "docker's --cap-add SYS_ADMIN",
+        "proc": "docker's --security-opt systempaths=unconfined",
+        "seccomp": "docker's --security-opt seccomp=unconfined",
+    },
+    "podman": {
+        "apparmor": "podman's --security-opt apparmor=unconfined",
+        "capability": "podman's --cap-add SYS_ADMIN",
+        "proc": "podman's --security-opt unmask=ALL",
+        "seccomp": "podman's --security-opt seccomp=unconfined",
+    },
+    "kubernetes": {
+        "apparmor": "appArmorProfile: Unconfined in the pod's securityContext",
+        "capability": "SYS_ADMIN among the capabilities in the pod's securityContext",
+        "proc": "procMount: Unmasked in the pod's securityContext",
+        "seccomp": "seccompProfile: Unconfined in the pod's securityContext",
+    },
+}
+
+
 class FailureContext:
     """A failure with all that a hint about it is drawn from.
 

@@ -23,6 +23,8 @@ MAP_LINES = 340  # user_namespaces(7)
 SET_USER_ID = 0o4000  # <sys/stat.h>
 WRITABLE_BY_OTHERS = 0o022
 
+WRAPPERS_OF_NIXOS = "/run/wrappers/bin"  # where programs have the power that the store cannot give
+
 SUBORDINATE_FILES = {"uid": "/etc/subuid", "gid": "/etc/subgid"}
 CAPABILITIES = {"uid": ("CAP_SETUID", CAP_SETUID), "gid": ("CAP_SETGID", CAP_SETGID)}
 OPTIONS = {"uid": "map-users", "gid": "map-groups"}
@@ -215,14 +217,7 @@ def _without_power(context: FailureContext, name: str, id_map: IdMap) -> Hint | 
     if mount and "nosuid" in mount.options:
         return Hint("{} has no power on {}, which is mounted nosuid", path, mount.target)
     if not is_privileged_tool(path):
-        is_link = path.rpartition("/")[2] != name or _is_link(found)
-        can_be_told = can_be_trusted(path) and not is_link
-        command = Command("chmod", "u+s", path) if can_be_told else None
-        return Hint(
-            "{} is neither set-user-ID root nor has it file capabilities",
-            path,
-            type=(context.as_root(command) if command else None,),
-        )
+        return _gives_no_power(context, name, found, path, id_map.kind)
     around = system.id_map("uid")
     if around and not any(line.has(0) for line in around):
         return Hint(
@@ -234,6 +229,32 @@ def _without_power(context: FailureContext, name: str, id_map: IdMap) -> Hint | 
     if not system.can_ever_have(capability):
         return tool_cannot_get_power(context)
     return None
+
+
+def _gives_no_power(context: FailureContext, name: str, found: str, path: str, kind: str) -> Hint:
+    """Say of a tool without power where there is one with it, or how to give it that."""
+    for directory in (WRAPPERS_OF_NIXOS, *USUAL_DIRECTORIES):
+        other = f"{directory}/{name}"
+        if is_privileged_tool(other):
+            return Hint(
+                f"{{}} has no power of root's, and the {name} in {{}} does, which comes later in "
+                "PATH, or is not in it",
+                path,
+                directory,
+                type=(context.typed(context.argv).with_path(directory, first=True),),
+            )
+    commands: list[Command] = []
+    is_link = path.rpartition("/")[2] != name or _is_link(found)
+    if can_be_trusted(path) and not is_link:
+        note = "set-user-ID gives it all of root's power, the capability less"
+        commands.append(Command("chmod", "u+s", path, note=note))
+        if found_program("setcap", [*search_path(), *USUAL_DIRECTORIES]):
+            commands.insert(0, Command(tool("setcap"), f"cap_set{kind}+ep", path))
+    return Hint(
+        "{} is neither set-user-ID root nor has it file capabilities",
+        path,
+        type=tuple(map(context.as_root, commands)),
+    )
 
 
 def is_privileged_tool(path: str) -> bool:

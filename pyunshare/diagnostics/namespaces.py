@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from errno import EAGAIN, ENOSPC
+from errno import EAGAIN, EINVAL, ENOSPC, EUSERS
 
 from ..syscalls import CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER
 from .commands import Command
-from .hint import FailureContext, Hint, tool
+from .hint import LIFTING, FailureContext, Hint, tool
 from .probes import (
     CAP_SETGID,
     CAP_SYS_ADMIN,
@@ -28,8 +28,9 @@ CONFINED_BY_PROFILE = tuple(
     f"{prefix}/bin/pyunshare" for prefix in ("/usr", "/usr/local", "/opt/pyunshare")
 )
 
-# What lifts a container's filter, for its engine
-UNCONFINED = "--security-opt seccomp=unconfined"
+# Switches, with the values by which user namespaces are for root only, and for everybody; the
+# last one is ALT's
+SWITCHES = ((USERNS_CLONE, 0, 1), ("kernel.userns_restrict", 1, 0))
 
 
 # ---- refused -----------------------------------------------------------------------------------
@@ -50,8 +51,14 @@ def refused_by_filter(context: FailureContext) -> Hint | None:
     if engine and system.first_process_has_filter:
         return Hint(
             f"the seccomp filter of this container refuses {call}: start it with a profile that "
-            f"allows it, or with {engine}'s {UNCONFINED}, which lifts the filter for all that runs "
-            "in it"
+            f"allows it, or with {LIFTING[engine]['seccomp']}, which lifts the filter for all that "
+            "runs in it"
+        )
+    if system.unit:
+        return Hint(
+            f"a seccomp filter refuses {call}, as RestrictNamespaces= and SystemCallFilter= in the "
+            "unit {} set one",
+            system.unit,
         )
     return Hint(f"a seccomp filter, set by what started this process, refuses {call}")
 
@@ -69,14 +76,40 @@ def in_chroot(context: FailureContext) -> Hint | None:
 def switched_off(context: FailureContext) -> Hint | None:
     """A switch of the distribution's leaves user namespaces to root."""
     system = context.system
-    is_for_root = not context.asks(CLONE_NEWUSER) or system.has_capability(CAP_SYS_ADMIN)
-    if is_for_root or system.sysctl(USERNS_CLONE) != 0:
+    if not context.asks(CLONE_NEWUSER) or system.has_capability(CAP_SYS_ADMIN):
         return None
-    note = f"{USERNS_CLONE}=1 lets every user make user namespaces"
+    for switch, off, on in SWITCHES:
+        if system.sysctl(switch) == off:
+            note = f"{switch}={on} lets every user make user namespaces"
+            return Hint(
+                f"{switch} is {off}: only root may make user namespaces",
+                type=(context.line_as_root(), context.setting(switch, on, note)),
+            )
+    return None
+
+
+def needs_boot_parameter(context: FailureContext) -> Hint | None:
+    """The kernel of RHEL 7 has user namespaces only if it is started with a parameter."""
+    system = context.system
+    if not context.asks(CLONE_NEWUSER) or ".el7" not in system.kernel:
+        return None
+    given = system.read("/proc/cmdline").split()
+    is_off = context.failure.errno == EINVAL
+    parameter = "user_namespace.enable=1" if is_off else "namespace.unpriv_enable=1"
+    if parameter.encode() in given:
+        return None
     return Hint(
-        f"{USERNS_CLONE} is 0: only root may make user namespaces",
-        type=(context.line_as_root(), context.setting(USERNS_CLONE, 1, note)),
+        f"this kernel, {{}}, has to be started with {parameter} for that, which lets every user "
+        "make user namespaces",
+        system.kernel,
     )
+
+
+def is_windows(context: FailureContext) -> Hint | None:
+    """WSL 1 is no Linux, and has few namespaces."""
+    if not context.system.kernel.endswith("-Microsoft"):
+        return None
+    return Hint("this is WSL 1, which has few of the namespaces: WSL 2 has them")
 
 
 def restricted_by_apparmor(context: FailureContext) -> Hint | None:
@@ -116,8 +149,8 @@ def confined(context: FailureContext) -> Hint | None:
         engine = context.system.container_engine
         if engine:
             cause += (
-                f": start the container with one that does, or with {engine}'s --security-opt "
-                "apparmor=unconfined, which lifts it for all that runs in it"
+                f": start the container with one that does, or with {LIFTING[engine]['apparmor']}, "
+                "which lifts it for all that runs in it"
             )
         return Hint(cause, profile)
     fields = label.split(":")
@@ -166,7 +199,7 @@ def without_power(context: FailureContext) -> Hint | None:
         engine = context.system.container_engine
         is_so_for_all = not context.system.can_ever_have(CAP_SYS_ADMIN, "1")
         outside = (
-            f": only {engine}'s --cap-add SYS_ADMIN gives it that, and with it most of the power "
+            f": only {LIFTING[engine]['capability']} gives it that, and with it most of the power "
             "over this machine"
             if engine and is_so_for_all
             else ""
@@ -202,20 +235,27 @@ def _in_own_user_namespace(context: FailureContext) -> list[str]:
 # ---- there are too many ------------------------------------------------------------------------
 
 
+def limit_of_zero(context: FailureContext) -> Hint | None:
+    """There may be none: ENOSPC, or EINVAL on RHEL 7."""
+    system = context.system
+    for namespace in NAMESPACES:
+        name = namespace.limit_name
+        if context.asks(namespace.flag) and system.sysctl(name) == 0:
+            return Hint(
+                f"{name} is 0: no {namespace.option} namespaces can be made here",
+                type=(context.setting(name, system.default_limit()),),
+            )
+    return None
+
+
 def limit_reached(context: FailureContext) -> Hint | None:
     """There are as many namespaces as there may be: ENOSPC, or EUSERS before Linux 4.9."""
     system = context.system
-    asked = [namespace for namespace in NAMESPACES if context.asks(namespace.flag)]
-    for namespace in asked:
-        if system.sysctl(namespace.limit_name) == 0:
-            return Hint(
-                f"{namespace.limit_name} is 0: no {namespace.option} namespaces can be made here",
-                type=(context.setting(namespace.limit_name, system.default_limit()),),
-            )
-    for namespace in asked:
-        flags = namespace.flag | context.request.flags & CLONE_NEWUSER
-        if system.outcome_of_unshare(flags) == ENOSPC:
-            return _limit_of(context, namespace)
+    for namespace in NAMESPACES:
+        if context.asks(namespace.flag):
+            flags = namespace.flag | context.request.flags & CLONE_NEWUSER
+            if system.outcome_of_unshare(flags) in (ENOSPC, EUSERS):
+                return _limit_of(context, namespace)
     return None
 
 
@@ -247,7 +287,8 @@ def _limit_of(context: FailureContext, namespace: Namespace) -> Hint | None:
             type=(context.setting(name, 2 * limit),),
         )
     return Hint(
-        f"you have as many {namespace.option} namespaces as {name} allows, {limit}",
+        f"you have as many {namespace.option} namespaces as {name} allows, {limit}: `lsns` lists "
+        "them",
         type=(context.setting(name, 2 * limit),),
     )
 

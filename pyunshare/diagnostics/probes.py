@@ -98,6 +98,8 @@ def outcome(action: Callable[[], object], become: Callable[[], None] | None = No
         try:
             if become:
                 become()
+            else:
+                posix.setpgid(0, 0)
             action()
             status = 0
         except OSError as error:
@@ -107,7 +109,11 @@ def outcome(action: Callable[[], object], become: Callable[[], None] | None = No
     try:
         status = posix.waitpid(pid, 0)[1]
     except BaseException:  # there is no time to wait any longer
-        posix.kill(pid, _signal.SIGKILL)
+        for target in (-pid, pid):  # all that it has started
+            try:
+                posix.kill(target, _signal.SIGKILL)
+            except OSError:
+                pass
         posix.waitpid(pid, 0)
         raise
     if not posix.WIFEXITED(status) or posix.WEXITSTATUS(status) == _UNKNOWN:

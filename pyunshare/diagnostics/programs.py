@@ -164,12 +164,22 @@ def value_taken_for_program(context: FailureContext) -> Hint | None:
     if not is_value:
         return None
     line = [*context.options[:-1], f"{last[0]}={_signal_name(value, metavar)}", *program]
+    command = None if _is_on_shared_mount(context, found[0][0], value) else context.offer(line)
+    directory = value.rpartition("/")[0]
+    if command and metavar == "=file" and not is_there(value) and is_there(directory or "/"):
+        command = Command("touch", path_argument(value)).then(command)
     return Hint(
-        "{} was taken for the program: {} has its " + metavar[1:] + " behind an equals sign",
+        "{} was taken for the program: {} has its " + metavar[1:] + " after an equals sign",
         value,
         last[0],
-        type=(context.offer(line),),
+        type=(command,),
     )
+
+
+def _is_on_shared_mount(context: FailureContext, option: str, path: str) -> bool:
+    """Return whether a mount namespace is to be bound where that does not work."""
+    mount = context.system.mount_of(absolute(path)) if option == "mount" else None
+    return mount is not None and mount.is_shared
 
 
 def _signal_name(value: str, metavar: str) -> str:
@@ -320,6 +330,31 @@ def program_is_not_executable(context: FailureContext) -> Hint | None:
     kind, needed = _interpreter(path)
     if needed and is_there(needed) and not posix.access(needed, posix.X_OK):
         return Hint(f"{{}} is executable, but {kind}, {{}}, is not", path, needed)
+    return None
+
+
+def file_system_refuses_root(context: FailureContext) -> Hint | None:
+    """On some file systems root has fewer rights than the user whose files are there."""
+    if context.request.users.caller != 0 or context.request.root is not None:
+        return None
+    mount = context.system.mount_of(absolute(context.path)) if "/" in context.path else None
+    if mount is None:
+        return None
+    is_fuse = mount.kind.partition(".")[0] in ("fuse", "fuseblk")
+    if is_fuse and "allow_other" not in mount.options_of_file_system:
+        return Hint(
+            "{} is on {}, a {} that is for the user only who has mounted it, and not for root",
+            context.path,
+            mount.target,
+            mount.kind,
+        )
+    if mount.kind in ("nfs", "nfs4", "lustre"):
+        return Hint(
+            "{} is on {}, of type {}, whose server may give root no rights (root_squash)",
+            context.path,
+            mount.target,
+            mount.kind,
+        )
     return None
 
 

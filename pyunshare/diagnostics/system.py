@@ -48,6 +48,8 @@ NEEDED_LATER = (
     "/proc/self/attr/current",
     "/proc/filesystems",
     "/etc/subgid",
+    "/proc/self/cgroup",
+    "/run/secrets/kubernetes.io",
     "/run/.containerenv",
     "/.dockerenv",
 )
@@ -121,6 +123,7 @@ class Mount:
         self.options = fsdecode(fields[5]).split(",")
         self.is_shared = any(field.startswith(b"shared:") for field in fields[6:separator])
         self.kind = fsdecode(fields[separator + 1])
+        self.options_of_file_system = fsdecode(fields[-1]).split(",")
 
 
 def _unescaped(field: bytes) -> bytes:
@@ -535,11 +538,22 @@ class System:
         return f"{found.get('ID', '')} {found.get('ID_LIKE', '')}".split()
 
     @property
+    def unit(self) -> str:
+        """The systemd service that this process is of, or nothing."""
+        for line in self.read("/proc/self/cgroup").split(b"\n"):
+            name = fsdecode(line.rpartition(b"/")[2])
+            if name.endswith(".service") and not name.startswith("user@"):
+                return name
+        return ""
+
+    @property
     def container_engine(self) -> str:
-        """The program that made the container that this is in: podman, docker or nothing.
+        """What made the container that this is in: kubernetes, podman, docker or nothing.
 
         Its mark may be left from the image of a machine that is no container any more.
         """
+        if self.exists("/run/secrets/kubernetes.io"):
+            return "kubernetes"
         if self.exists("/run/.containerenv"):
             return "podman"
         return "docker" if self.exists("/.dockerenv") else ""

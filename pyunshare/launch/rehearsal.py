@@ -5,7 +5,7 @@ import posix
 from ..messages import STANDARD_ERROR
 from ..options.parser import CommandLine
 from ..options.request import Request
-from ..syscalls import CLONE_NEWNS, MS_SLAVE, load_c_library, unshare
+from ..syscalls import CLONE_NEWNS, MS_SLAVE, load_c_library, mount, unshare
 from .mounts import set_propagation
 from .steps import enter
 
@@ -37,7 +37,22 @@ def rehearse(argv: "list[str]") -> None:
         load_c_library()
         unshare(CLONE_NEWNS)
         set_propagation("/", MS_SLAVE, "")
+        for path in request.files.values():
+            _have_file(path)
     child = enter(request, _Silence())
     if child:
         child.release()
         posix._exit(child.wait())
+
+
+def _have_file(path: str) -> None:
+    """Make a file for the rehearsal where there is none yet, on a file system for it."""
+    try:
+        posix.stat(path)
+    except FileNotFoundError:
+        here = posix.getcwd()
+        path = path if path.startswith("/") else f"{here}/{path}"
+        mount("none", path.rpartition("/")[0] or "/", "tmpfs", 0)
+        posix.chdir(here)  # which may be what has been mounted on
+        flags = posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
+        posix.close(posix.open(path, flags))
