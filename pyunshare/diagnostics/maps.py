@@ -218,6 +218,13 @@ def _without_power(context: FailureContext, name: str, id_map: IdMap) -> Hint | 
         return Hint("{} has no power on {}, which is mounted nosuid", path, mount.target)
     if not is_privileged_tool(path):
         return _gives_no_power(context, name, found, path, id_map.kind)
+    if _is_set_user_id(path) and _has_file_capabilities(path):
+        return Hint(
+            "{} is set-user-ID and has file capabilities, and then it has these only, as another "
+            "user: one of the two is too much",
+            path,
+            type=(context.as_root(Command("chmod", "u-s", path)),),
+        )
     around = system.id_map("uid")
     if around and not any(line.has(0) for line in around):
         return Hint(
@@ -259,9 +266,18 @@ def _gives_no_power(context: FailureContext, name: str, found: str, path: str, k
 
 def is_privileged_tool(path: str) -> bool:
     """Return whether a program gets root's power, or capabilities, from its file."""
+    return _is_set_user_id(path) or _has_file_capabilities(path)
+
+
+def _is_set_user_id(path: str) -> bool:
     try:
-        if posix.stat(path).st_mode & SET_USER_ID:
-            return True
+        return bool(posix.stat(path).st_mode & SET_USER_ID)
+    except OSError:
+        return False
+
+
+def _has_file_capabilities(path: str) -> bool:
+    try:
         return bool(posix.getxattr(path, "security.capability"))
     except OSError:
         return False

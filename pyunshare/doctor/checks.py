@@ -98,7 +98,7 @@ def check(system: System | None = None) -> Report:
     is_root = os.geteuid() == 0
     become = _becoming(user) if is_root else None
     # In a user namespace there may be no other user.
-    is_tried = has_c_library and (become is None or outcome(become) == 0)
+    is_tried = has_c_library and (become is None or outcome(lambda: None, become) == 0)
 
     def tried(trial: Trial) -> Finding:
         as_root = as_user = None
