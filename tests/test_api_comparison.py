@@ -50,26 +50,21 @@ def both_ways(
     program: Sequence[Word] = comparing.PROBE,
     user: User = ROOT,
     conditions: Sequence[Word] = (),
-    environment: Mapping[str, str] | None = None,
     values: Mapping[str, str] | None = None,
+    **given: Any,
 ) -> Iterator[Observation]:
     """What the interface and the reference show for the same options."""
     machine.check_options(options)
     reference = support.reference(user)
     assert not reference.environment
     placed = [*support.database_conditions(), *conditions] if user.uid == 0 else conditions
+    given["conditions"] = comparing.substituted(placed, values or {})
     words = comparing.substituted([*options, *program], values or {})
     for way in (
         driver(user, "api"),
         driver(user, "command", reference.file, reference.argument0, *reference.arguments),
     ):
-        yield comparing.observe(
-            way,
-            words,
-            user=user,
-            conditions=comparing.substituted(placed, values or {}),
-            environment=environment,
-        )
+        yield comparing.observe(way, words, user=user, **given)
 
 
 def assert_same(options: Sequence[Word], **arguments: Any) -> Observation:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from tests.helpers import machine, support
-from tests.helpers.comparing import PROBE, Observation, made_root, observe, substituted
+from tests.helpers.comparing import PROBE, both, made_root, observe
 from tests.helpers.differences import RULES
 from tests.helpers.machine import needs
 from tests.helpers.support import (
     NAME,
-    ROOT,
     WITH_SUBORDINATE_IDS,
     WITHOUT_SUBORDINATE_IDS,
-    User,
     Word,
 )
 
@@ -31,37 +29,6 @@ pytestmark = [
 ]
 
 OUT_OF_RANGE = "Numerical result out of range"
-
-
-def both(
-    line: Sequence[Word],
-    *,
-    program: Sequence[Word] = PROBE,
-    user: User = ROOT,
-    conditions: Sequence[Word] = (),
-    environment: Mapping[str, str] | None = None,
-    values: Mapping[str, str] | None = None,
-    subuid: str | None = None,
-    timeout: float = 20,
-) -> tuple[Observation, Observation]:
-    """What the command and the reference show; ``subuid`` is the content of both id files."""
-    databases: list[Word] = []
-    if user == ROOT:
-        replaced = {} if subuid is None else {"subuid": subuid, "subgid": subuid}
-        databases += support.database_conditions(**replaced)
-    values = values or {}
-    ours, theirs = (
-        observe(
-            implementation,
-            substituted([*line, *program], values),
-            user=user,
-            conditions=[*databases, *substituted(conditions, values)],
-            environment=environment,
-            timeout=timeout,
-        )
-        for implementation in (support.command(user), support.reference(user))
-    )
-    return ours, theirs
 
 
 def test_every_rule_is_numbered_and_tested() -> None:
@@ -288,7 +255,11 @@ def test_rule_8_whitelist_env_always_clears() -> None:
 def test_rule_8_the_reference_passes_everything_on() -> None:
     if "--whitelist-env" not in machine.reference_options():
         pytest.skip("the reference has no --whitelist-env")
-    _, theirs = both(["--whitelist-env=NOT_SET"], conditions=["emptyenv", "env=A=1"])
+    theirs = observe(
+        support.reference(),
+        ["--whitelist-env=NOT_SET", *PROBE],
+        conditions=["emptyenv", "env=A=1"],
+    )
     assert theirs.report["environment"] == ("A=1",)
 
 

@@ -10,19 +10,17 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.helpers import machine, support
-from tests.helpers.support import ROOT, Program, User, Word
+from tests.helpers.support import ROOT, Launch, Program, User, Word
 
 REPEATED = ("argument", "environment", "mount")
 PIDS = ("pid", "parent", "session", "process_group", "terminal/foreground_group")
 # Ids inside a young pid namespace are small and mean something; those outside are chance.
 HIGHEST_TELLING_PID = 20
-CASE_TIMEOUT = 20.0
 
 Report = Mapping[str, tuple[str, ...]]
 
@@ -79,36 +77,20 @@ def substituted(words: Sequence[Word], values: Mapping[str, str]) -> list[Word]:
     return replaced
 
 
-def observe(
-    program: Program,
-    words: Sequence[Word],
-    *,
-    user: User = ROOT,
-    conditions: Sequence[Word] = (),
-    environment: Mapping[str, str] | None = None,
-    stdin: int | None = subprocess.DEVNULL,
-    stdout: int = subprocess.PIPE,
-    stderr: int = subprocess.PIPE,
-    timeout: float = CASE_TIMEOUT,
-) -> Observation:
-    """One run of one implementation."""
+def observe(program: Program, argv: Sequence[Word], **given: Any) -> Observation:
+    """One run of one implementation; what is given are fields of ``Launch``."""
+    launch = Launch(argv, program, **given)
     # A file in memory: it needs no name in the new root and holds a report of any length.
     descriptor = os.memfd_create("report", 0)
     try:
         os.set_inheritable(descriptor, True)
         values = {"@PROBE": str(support.compiled("probe")), "@REPORT": f"--report={descriptor}"}
-        result = support.start(
-            program,
-            substituted(words, values),
-            user=user,
-            conditions=[*substituted(conditions, values), f"report={descriptor}"],
-            environment=environment,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
+        conditions = substituted(launch.conditions, values)
+        result = launch._replace(
+            argv=substituted(argv, values),
+            conditions=[*conditions, f"report={descriptor}"],
             descriptors=(descriptor,),
-            timeout=timeout,
-        )
+        ).run()
         size = os.fstat(descriptor).st_size
         content = os.pread(descriptor, size, 0)
     finally:
@@ -207,48 +189,36 @@ def both(
     program: Sequence[Word] = PROBE,
     user: User = ROOT,
     conditions: Sequence[Word] = (),
-    environment: Mapping[str, str] | None = None,
     prepared: bool = True,
+    subuid: str | None = None,
     values: Mapping[str, str] | None = None,
-    stdin: int | None = subprocess.DEVNULL,
-    stdout: int = subprocess.PIPE,
-    stderr: int = subprocess.PIPE,
-    timeout: float = CASE_TIMEOUT,
+    **given: Any,
 ) -> tuple[Observation, Observation]:
     """What the command and the reference show for the same command line.
 
-    ``prepared`` puts both in a mount namespace of their own, with the user databases of the tests.
+    ``prepared`` puts both in a mount namespace of their own, with the user databases of the tests,
+    or with another content of both /etc/subuid and /etc/subgid.
     """
     machine.check_options(options)
     ours, theirs = support.command(user), support.reference(user)
     before: list[Word] = []
     if prepared and user.uid == 0 and os.geteuid() == 0:
-        before += support.database_conditions()
+        replaced = {} if subuid is None else {"subuid": subuid, "subgid": subuid}
+        before += support.database_conditions(**replaced)
     # What one implementation needs of the environment, the other gets too.
     needed = [f"env={name}={value}" for name, value in ours.environment]
     values = values or {}
-    words = substituted([*options, *program], values)
-    placed = substituted([*before, *conditions, *needed], values)
-
-    def run(implementation: Program) -> Observation:
-        return observe(
-            implementation._replace(environment=()),
-            words,
-            user=user,
-            conditions=placed,
-            environment=environment,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            timeout=timeout,
-        )
-
-    return run(ours), run(theirs)
+    argv = substituted([*options, *program], values)
+    given["conditions"] = substituted([*before, *conditions, *needed], values)
+    return (
+        observe(ours._replace(environment=()), argv, user=user, **given),
+        observe(theirs._replace(environment=()), argv, user=user, **given),
+    )
 
 
-def assert_same(options: Sequence[Word], **arguments: object) -> Observation:
-    """Assert that both show the same; return it. The arguments are those of ``both``."""
-    command, reference = both(options, **arguments)  # type: ignore[arg-type]
+def assert_same(options: Sequence[Word], **given: Any) -> Observation:
+    """Assert that both show the same; return it. What is given goes to ``both``."""
+    command, reference = both(options, **given)
     found = differences(command, reference)
     line = " ".join(os.fsdecode(word) for word in options)
     assert not found, "\n".join([f"{support.NAME} {line}", *found])

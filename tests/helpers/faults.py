@@ -12,12 +12,12 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.helpers import support
-from tests.helpers.support import ROOT, Program, Result, User, Word
+from tests.helpers.support import Launch, Program, Result, Word
 
 FORK = "clone,?fork,?vfork,?clone3"
 OPEN = "openat,?open"
@@ -89,45 +89,18 @@ def fault_options(fault: Fault) -> list[str]:
 
 
 def run_traced(
-    program: Program,
-    words: Sequence[Word],
-    options: Sequence[str],
-    *,
-    user: User = ROOT,
-    conditions: Sequence[Word] = (),
-    environment: Mapping[str, str] | None = None,
+    program: Program, words: Sequence[Word], options: Sequence[str], **given: Any
 ) -> Traced:
-    """Run a program under strace with these options."""
+    """Run a program under strace with these options; what is given are fields of ``Launch``."""
     trace = support.new_directory() / "trace"
-    result = support.start(
-        tracing(program, options, trace),
-        words,
-        user=user,
-        conditions=conditions,
-        environment=environment,
-    )
+    result = support.start(tracing(program, options, trace), words, **given)
     text = trace.read_text(errors="replace") if trace.exists() else ""
     return Traced(result, text.splitlines())
 
 
-def run_with_fault(
-    program: Program,
-    words: Sequence[Word],
-    fault: Fault,
-    *,
-    user: User = ROOT,
-    conditions: Sequence[Word] = (),
-    environment: Mapping[str, str] | None = None,
-) -> Traced:
+def run_with_fault(program: Program, words: Sequence[Word], fault: Fault, **given: Any) -> Traced:
     """Run a program with one fault."""
-    return run_traced(
-        program,
-        words,
-        fault_options(fault),
-        user=user,
-        conditions=conditions,
-        environment=environment,
-    )
+    return run_traced(program, words, fault_options(fault), **given)
 
 
 def calls_before_unshare(program: Program, words: Sequence[Word], call: str) -> int:
@@ -213,15 +186,12 @@ def stopped_at(
     calls: str,
     *,
     when: str = "1",
-    user: User = ROOT,
-    conditions: Sequence[Word] = (),
-    environment: Mapping[str, str] | None = None,
+    **given: Any,
 ) -> Iterator[Stopped]:
     """A launch of which one process stops right after a call, for as long as it is wanted."""
     trace = support.new_directory() / "trace"
     traced = tracing(program, fault_options(Fault(calls, "signal=STOP", when)), trace)
-    line = support.started(traced, words, user=user, conditions=conditions)
-    with support.popen(line, environment=environment) as process:
+    with Launch(words, traced, **given).start() as process:
         try:
             # Under a tracer every call is a short stop; strace alone can tell which is the one.
             stopped = support.wait_for(lambda: stopped_process(trace), f"a stop at {calls}")

@@ -10,6 +10,7 @@ import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,6 @@ from pyunshare.options.request import Request
 from tests.helpers import support
 from tests.helpers.support import (
     NAME,
-    ROOT,
     WITH_SUBORDINATE_IDS,
     WITHOUT_SUBORDINATE_IDS,
     Result,
@@ -76,16 +76,9 @@ class Told:
         return words
 
 
-def tell(
-    *words: Word,
-    user: User = ROOT,
-    conditions: Sequence[Word] = (),
-    environment: dict[str, str] | None = None,
-) -> Told:
+def tell(*words: Word, environment: dict[str, str] | None = None, **given: Any) -> Told:
     """Run the command, which has to fail, with hints."""
-    result = support.pyunshare(
-        *words, user=user, conditions=conditions, environment={**ALWAYS, **(environment or {})}
-    )
+    result = support.pyunshare(*words, environment={**ALWAYS, **(environment or {})}, **given)
     assert result.status not in (0, None), result
     return Told(result)
 

@@ -21,12 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import (
-    Callable,
-    NamedTuple,
-    TypeVar,
-    Union,
-)
+from typing import Any, Callable, NamedTuple, TypeVar, Union
 
 from pyunshare.errors import Failure
 from pyunshare.options.parser import CommandLine
@@ -331,128 +326,91 @@ class Result(NamedTuple):
         return os.fsdecode(self.stdout).splitlines()
 
 
-def run(
-    words: Sequence[Word],
-    *,
-    environment: Mapping[str, str] | None = None,
-    stdin: int | None = subprocess.DEVNULL,
-    send: bytes | None = None,
-    stdout: int = subprocess.PIPE,
-    stderr: int = subprocess.PIPE,
-    descriptors: Sequence[int] = (),
-    timeout: float = PATIENCE,
-) -> Result:
-    """Run a program in a session of its own and see that nothing of that session stays."""
-    with popen(
-        words,
-        environment=environment,
-        stdin=subprocess.PIPE if send is not None else stdin,
-        stdout=stdout,
-        stderr=stderr,
-        descriptors=descriptors,
-    ) as process:
-        try:
-            output, errors = process.communicate(send, timeout)
-            status: int | None = process.returncode
-        except subprocess.TimeoutExpired:
-            kill_session(process)
-            output, errors = process.communicate(timeout=PATIENCE)
-            status = None
-    return Result(status, output or b"", errors or b"", process.pid)
+class Launch(NamedTuple):
+    """A program to start, by whom and in what conditions, and what it is given.
 
-
-def popen(
-    words: Sequence[Word],
-    *,
-    environment: Mapping[str, str] | None = None,
-    stdin: int | None = subprocess.DEVNULL,
-    stdout: int | None = subprocess.PIPE,
-    stderr: int | None = subprocess.PIPE,
-    descriptors: Sequence[int] = (),
-) -> subprocess.Popen[bytes]:
-    """A running program, the leader of a session of its own, in a neutral directory."""
-    return subprocess.Popen(
-        [os.fsencode(word) for word in words],
-        env=dict(ENVIRONMENT if environment is None else environment),
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
-        pass_fds=descriptors,
-        cwd=workspace(),
-        start_new_session=True,
-    )
-
-
-def started(
-    program: Program,
-    words: Sequence[Word],
-    *,
-    user: User = ROOT,
-    conditions: Sequence[Word] = (),
-) -> list[bytes]:
-    """The words that start a program with these arguments, as a user and under conditions.
-
-    An ordinary user gets our own user databases, in a mount namespace where they are mounted.
+    It leads a session of its own, in a neutral directory. An ordinary user gets our own user
+    databases, in a mount namespace where they are mounted.
     """
-    before: list[Word] = []
-    if os.geteuid() == 0 and user.uid != 0:
-        before += database_conditions()
-    # Where the program needs a variable it comes last, so that a test can look at the first ones.
-    after: list[Word] = [f"env={name}={value}" for name, value in program.environment]
-    if os.geteuid() == 0 and user.uid != 0:
-        after.append(user_condition(user))
-    everything = [*before, *conditions, *after]
-    if not everything:
-        return [os.fsencode(word) for word in [program.file, *program.arguments, *words]]
-    line: list[Word] = [str(compiled("start")), *everything, "--", *program.words(), *words]
-    return [os.fsencode(word) for word in line]
+
+    argv: Sequence[Word]  # behind the name of the program, or with it where there is no program
+    program: Program | None = None
+    user: User = ROOT
+    conditions: Sequence[Word] = ()  # see start.c
+    environment: Mapping[str, str] | None = None  # or else ENVIRONMENT
+    stdin: int | None = subprocess.DEVNULL
+    send: bytes | None = None  # by a pipe, instead
+    stdout: int = subprocess.PIPE
+    stderr: int = subprocess.PIPE
+    descriptors: Sequence[int] = ()
+    timeout: float = PATIENCE
+
+    def words(self) -> list[bytes]:
+        """The words of a command line that starts it."""
+        if self.program is None:
+            return [os.fsencode(word) for word in self.argv]
+        before: list[Word] = []
+        # Where the program needs a variable it comes last, so that a test can see the first ones.
+        after: list[Word] = [f"env={name}={value}" for name, value in self.program.environment]
+        if os.geteuid() == 0 and self.user.uid != 0:
+            before += database_conditions()
+            after.append(user_condition(self.user))
+        line: list[Word] = [self.program.file, *self.program.arguments, *self.argv]
+        conditions = [*before, *self.conditions, *after]
+        if conditions:
+            started = [*self.program.words(), *self.argv]
+            line = [str(compiled("start")), *conditions, "--", *started]
+        return [os.fsencode(word) for word in line]
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start it."""
+        return subprocess.Popen(
+            self.words(),
+            env=dict(ENVIRONMENT if self.environment is None else self.environment),
+            stdin=self.stdin if self.send is None else subprocess.PIPE,
+            stdout=self.stdout,
+            stderr=self.stderr,
+            pass_fds=self.descriptors,
+            cwd=workspace(),
+            start_new_session=True,
+        )
+
+    def run(self) -> Result:
+        """Run it and see that nothing of its session stays."""
+        with self.start() as process:
+            try:
+                output, errors = process.communicate(self.send, self.timeout)
+                status: int | None = process.returncode
+            except subprocess.TimeoutExpired:
+                kill_session(process)
+                output, errors = process.communicate(timeout=PATIENCE)
+                status = None
+        return Result(status, output or b"", errors or b"", process.pid)
 
 
-def start(
-    program: Program,
-    words: Sequence[Word],
-    *,
-    user: User = ROOT,
-    conditions: Sequence[Word] = (),
-    environment: Mapping[str, str] | None = None,
-    stdin: int | None = subprocess.DEVNULL,
-    send: bytes | None = None,
-    stdout: int = subprocess.PIPE,
-    stderr: int = subprocess.PIPE,
-    descriptors: Sequence[int] = (),
-    timeout: float = PATIENCE,
-) -> Result:
-    """Run one of the two implementations as a user and under conditions."""
-    return run(
-        started(program, words, user=user, conditions=conditions),
-        environment=environment,
-        stdin=stdin,
-        send=send,
-        stdout=stdout,
-        stderr=stderr,
-        descriptors=descriptors,
-        timeout=timeout,
-    )
+def run(argv: Sequence[Word], **given: Any) -> Result:
+    """Run a program; what is given are fields of ``Launch``, here and below."""
+    return Launch(argv, **given).run()
 
 
-def pyunshare(
-    *words: Word,
-    user: User = ROOT,
-    conditions: Sequence[Word] = (),
-    environment: Mapping[str, str] | None = None,
-    send: bytes | None = None,
-    timeout: float = PATIENCE,
-) -> Result:
+def popen(argv: Sequence[Word], **given: Any) -> subprocess.Popen[bytes]:
+    """Start a program."""
+    return Launch(argv, **given).start()
+
+
+def start(program: Program, argv: Sequence[Word], **given: Any) -> Result:
+    """Run one of the two implementations, as a user and under conditions."""
+    return Launch(argv, program, **given).run()
+
+
+def started(program: Program, argv: Sequence[Word], **given: Any) -> list[bytes]:
+    """The words of a command line that starts one of the two implementations."""
+    return Launch(argv, program, **given).words()
+
+
+def pyunshare(*argv: Word, user: User = ROOT, **given: Any) -> Result:
     """Run the command under test."""
-    return start(
-        command(user),
-        words,
-        user=user,
-        conditions=conditions,
-        environment=environment,
-        send=send,
-        timeout=timeout,
-    )
+    return Launch(argv, command(user), user, **given).run()
 
 
 def kill_session(process: subprocess.Popen[bytes]) -> None:
