@@ -124,7 +124,7 @@ class BuildPy(build_py):
     def run(self) -> None:
         """Build the modules."""
         super().run()
-        if not self.editable_mode:
+        if not getattr(self, "editable_mode", False):  # which setuptools before 64 does not have
             package = Path(self.build_lib, "pyunshare")
             text = amalgamation.amalgamation(package)
             (package / f"{amalgamation.NAME}.py").write_text(text, encoding="utf-8")

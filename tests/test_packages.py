@@ -331,6 +331,51 @@ def test_an_ordinary_user_builds_the_same(dist: Path) -> None:
 
 
 @pytest.mark.thorough
+@needs("build", "setuptools")
+@pytest.mark.parametrize("epoch", ["0", "2147483648", "4294967296", ""])
+def test_built_at_any_time(dist: Path, epoch: str) -> None:
+    built = build(unpacked(the_sdist(dist)), SOURCE_DATE_EPOCH=epoch)
+    with tarfile.open(the_sdist(built)) as archive:
+        assert {str(int(member.mtime)) for member in archive} == {epoch} or not epoch
+
+
+@pytest.mark.thorough
+@needs("root", "build", "setuptools")
+def test_built_without_network_by_who_alone_can_read_the_source(dist: Path) -> None:
+    source, output = unpacked(the_sdist(dist)), support.new_directory()
+    source.chmod(0o700)
+    alone = [sys.executable, "-IS", str(CHECKOUT / "bin" / "pyunshare"), "--net"]
+    line = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(output), str(source)]
+    variables = environment(PYUNSHARE_INTERPRETER="python")
+    subprocess.run([*alone, *line], env=variables, check=True, stdout=subprocess.DEVNULL)
+    assert hashes(output) == hashes(dist)
+
+
+def backend_says(modules: Path, **variables: str) -> str:
+    """What the build backend ends with, where these modules are installed and no others."""
+    statements = f"import sys; sys.path[1:1] = {[str(CHECKOUT / 'building'), str(modules)]!r}"
+    return complaint(sys.executable, "-ISc", f"{statements}; import backend", **variables)
+
+
+@pytest.mark.parametrize("found", ["52.0.0", "60.10.0", ""])
+def test_what_setuptools_is_missing_is_named(found: str) -> None:
+    modules = support.new_directory()
+    if found:
+        (modules / "setuptools.py").write_text(f"__version__ = '{found}'")
+    said = backend_says(modules)
+    missing = f" 61 or newer, and this is {found}" if found else ", which is missing"
+    assert said == f"building pyunshare takes setuptools{missing}"
+
+
+@pytest.mark.parametrize("epoch", ["yesterday", "-5", "1e9", "5000000000", "9" * 30])
+def test_an_epoch_that_is_none_is_told_in_a_line(epoch: str) -> None:
+    modules = support.new_directory()
+    (modules / "setuptools.py").write_text("__version__ = '77.0.3'")
+    said = backend_says(modules, SOURCE_DATE_EPOCH=epoch)
+    assert said.startswith("SOURCE_DATE_EPOCH has to be a time") and said.endswith(f"'{epoch}'")
+
+
+@pytest.mark.thorough
 @needs("build")
 def test_without_setuptools_what_is_missing_is_named() -> None:
     line = [sys.executable, "-ISc"]
