@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from pyunshare import messages
-from pyunshare.errors import Failure, ParentGone, ReportedFailure, UsageFailure
+from pyunshare.errors import Failure
 from pyunshare.messages import STANDARD_ERROR, Reporter, locale_of_messages
 from pyunshare.options.request import Request
 
@@ -139,12 +139,12 @@ def test_a_catalogue_that_fails_is_none(
 @pytest.mark.parametrize(
     ("failure", "text"),
     [
-        (UsageFailure("wrong"), "name: wrong\n"),
+        (Failure("wrong"), "name: wrong\n"),
         (
-            UsageFailure("wrong", see_help=True),
+            Failure("wrong", see_help=True),
             "name: wrong\nTry 'name --help' for more information.\n",
         ),
-        (UsageFailure("wrong", ENOENT), "name: wrong: No such file or directory\n"),
+        (Failure("wrong", ENOENT), "name: wrong: No such file or directory\n"),
         (Failure(("%s of %s", ("no %s", "a"), "b")), "name: no a of b\n"),
     ],
 )
@@ -156,8 +156,7 @@ def test_what_is_printed(
 
 
 def test_what_has_been_printed_or_nobody_reads(reporter: Reporter, printed: list[str]) -> None:
-    assert reporter.report(ReportedFailure("seen", status=77)) == 77
-    assert reporter.report(ParentGone("gone", status=78)) == 78
+    assert reporter.report(Failure("seen", status=77, reported=True)) == 77
     assert printed == []
 
 

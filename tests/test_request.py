@@ -11,7 +11,7 @@ from errno import ERANGE
 import pytest
 
 from pyunshare.errors import Failure
-from pyunshare.options.parser import CommandLine
+from pyunshare.options.parser import take_options
 from pyunshare.options.ranges import joined_ranges
 from pyunshare.options.request import BINFMT_MISC, Request
 from pyunshare.syscalls import (
@@ -46,7 +46,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def asked(line: str) -> Request:
     """Return what a command line asks for. Raises Failure at the first thing wrong with it."""
-    return Request.from_options(CommandLine(shlex.split(line)))
+    return Request.from_options(take_options(shlex.split(line)))
 
 
 def complaint(line: str) -> str:
