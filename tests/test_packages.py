@@ -21,7 +21,7 @@ from types import ModuleType
 
 import pytest
 
-from building import addresses, amalgamation, description
+from building import addresses, amalgamation
 from tests.helpers import decoys, support
 from tests.helpers.machine import needs
 from tests.helpers.support import CHECKOUT, WITHOUT_SUBORDINATE_IDS
@@ -204,6 +204,7 @@ def test_new_addresses_are_written_everywhere(tmp_path: Path) -> None:
 
 def test_links_and_pictures_of_the_readme_lead_somewhere_on_pypi() -> None:
     readme = (CHECKOUT / "README.md").read_text()
+    description = pytest.importorskip("building.description", reason="needs setuptools")
     on_pypi = description.on_its_own(readme, "1.2.3")
     known = addresses.addresses()
     starts = {kind: known[kind].format(version="1.2.3") for kind in ("files", "pictures")}

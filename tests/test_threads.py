@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import _thread
+import resource
 import sys
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -13,7 +16,7 @@ import pytest
 from pyunshare.api import threads
 from pyunshare.api.threads import NoThreadError, call_in_thread
 
-MORE_THAN_THERE_IS = 1 << 46  # bytes
+ROOM = 1 << 29  # bytes
 
 
 class Interruption(BaseException):
@@ -78,35 +81,41 @@ def test_an_exception_when_the_thread_has_begun(
     assert made == ["call"]
 
 
+@pytest.fixture
+def no_room_for_a_thread() -> Iterator[None]:
+    """Memory that may be used by and by, and less of it than a new stack takes."""
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    stack_size = threading.stack_size(2 * ROOM)
+    resource.setrlimit(resource.RLIMIT_AS, (used + ROOM, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, limits)
+    threading.stack_size(stack_size)
+
+
+@pytest.mark.usefixtures("no_room_for_a_thread")
 def test_no_thread_can_be_started() -> None:
-    stack_size = threading.stack_size(MORE_THAN_THERE_IS)
-    try:
-        with pytest.raises(NoThreadError, match="can't start new thread"):
-            call_in_thread(lambda: None, lambda: None)
-    finally:
-        threading.stack_size(stack_size)
+    with pytest.raises(NoThreadError, match="can't start new thread"):
+        call_in_thread(lambda: None, lambda: None)
 
 
+@pytest.mark.usefixtures("no_room_for_a_thread")
 def test_an_exception_where_no_thread_can_be_started() -> None:
     """It is not lost, at whatever line it comes, though the caller would go on in another way."""
-    stack_size = threading.stack_size(MORE_THAN_THERE_IS)
     tracing = sys.gettrace()
     lines = 0
-    try:
-        while True:
-            interrupter = LineInterrupter(lines)
-            sys.settrace(interrupter.trace)
-            try:
-                with pytest.raises((Interruption, NoThreadError)) as caught:
-                    call_in_thread(lambda: None, lambda: None)
-            finally:
-                sys.settrace(tracing)
-            if not interrupter.has_raised:
-                break
-            assert caught.type is Interruption
-            lines += 1
-    finally:
-        threading.stack_size(stack_size)
+    while True:
+        interrupter = LineInterrupter(lines)
+        sys.settrace(interrupter.trace)
+        try:
+            with pytest.raises((Interruption, NoThreadError)) as caught:
+                call_in_thread(lambda: None, lambda: None)
+        finally:
+            sys.settrace(tracing)
+        if not interrupter.has_raised:
+            break
+        assert caught.type is Interruption
+        lines += 1
     assert caught.type is NoThreadError
     assert lines > 10
 

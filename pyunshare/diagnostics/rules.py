@@ -24,7 +24,7 @@ from errno import (
     EUSERS,
 )
 
-from ..errors import Failure
+from ..errors import Failure, ReportedFailure, UsageFailure
 from . import files, maps, namespaces, programs
 from .hint import OR, FailureContext, Hint
 from .system import System
@@ -205,9 +205,9 @@ class Hints:
 
     def find(self, failure: Failure) -> Hint | None:
         """Return the hint for a failure, if one is found in time."""
-        if failure.reported and failure.status in (126, 127):
+        if isinstance(failure, ReportedFailure) and failure.status in (126, 127):
             return None  # it could not be executed, which the process has reported that tried
-        step = failure.step or USAGE
+        step = USAGE if isinstance(failure, UsageFailure) else failure.step
         context = self._context(failure)
         before = _signal.signal(_signal.SIGALRM, _give_up)
         _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [_signal.SIGALRM])

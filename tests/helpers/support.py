@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple, TypeVar, Union
 
 from pyunshare.errors import Failure
-from pyunshare.options.parser import take_options
+from pyunshare.options.parser import CommandLine
 
 Word = Union[str, bytes]
 Found = TypeVar("Found")
@@ -45,14 +45,14 @@ PR_SET_CHILD_SUBREAPER = 36
 
 def parse(argv: Sequence[str]) -> tuple[list[tuple[str, str | None]], list[str], Failure | None]:
     """The options of a command line, its program, and what the grammar has against it."""
-    rest = [*argv]
+    line = CommandLine([*argv])
     options: list[tuple[str, str | None]] = []
     try:
-        for option in take_options(rest):
+        for option in line:
             options.append(option)
     except Failure as failure:
-        return options, rest, failure
-    return options, rest, None
+        return options, line.program, failure
+    return options, line.program, None
 
 
 # ---- the workspace ------------------------------------------------------------------------------
@@ -298,12 +298,16 @@ def _with_its_libraries(program: Program) -> Program:
 
 
 def _interpreter(path: str) -> str:
-    """The program interpreter (the dynamic loader) that a 64-bit executable names."""
+    """The program interpreter (the dynamic loader) that an executable names."""
     content = Path(path).read_bytes()
-    (table,) = struct.unpack_from("=Q", content, 0x20)
-    size, count = struct.unpack_from("=HH", content, 0x36)
+    is_64_bit = content[4] == 2  # EI_CLASS
+    (table,) = struct.unpack_from("=Q" if is_64_bit else "=I", content, 0x20 if is_64_bit else 0x1C)
+    size, count = struct.unpack_from("=HH", content, 0x36 if is_64_bit else 0x2A)
     for offset in range(table, table + size * count, size):
-        kind, _, begin, _, _, length = struct.unpack_from("=IIQQQQ", content, offset)
+        if is_64_bit:
+            kind, _, begin, _, _, length = struct.unpack_from("=IIQQQQ", content, offset)
+        else:
+            kind, begin, _, _, length = struct.unpack_from("=IIIII", content, offset)
         if kind == 3:  # PT_INTERP
             return os.fsdecode(content[begin : begin + length].rstrip(b"\0"))
     raise AssertionError(f"{path} has no program interpreter")
