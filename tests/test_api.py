@@ -763,7 +763,7 @@ def test_unshare_moves_the_calling_process() -> None:
     assert support.in_a_child(with_uts) == "['uts', 'mnt']"
 
 
-def test_signals_reach_the_program_from_a_process_with_a_pid_namespace_for_its_children() -> None:
+def test_signals_reach_the_program_across_pid_namespaces() -> None:
     """The process in between knows the program by another id than the caller."""
 
     def action() -> str:

@@ -102,7 +102,7 @@ def by_directory(library: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, An
 @pytest.mark.parametrize("backend", ["thread", "copy", "interpreter", "launcher"])
 @pytest.mark.parametrize("given", [by_env, by_own_env, by_whitelist, by_directory])
 @pytest.mark.parametrize("rights", FEWER_RIGHTS)
-def test_no_library_given_for_the_program_is_loaded_by_the_caller(
+def test_no_library_of_the_program_is_loaded_by_the_caller(
     backend: str,
     given: Given,
     rights: str,

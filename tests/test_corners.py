@@ -57,7 +57,7 @@ def test_an_element_of_path_that_is_too_long(path: str, found: bool) -> None:
 
 @needs("user namespaces")
 @pytest.mark.parametrize("number", [9, 15])
-def test_process_1_that_cannot_die_of_the_childs_signal_says_so(number: int) -> None:
+def test_process_1_that_cannot_die_as_its_child_did(number: int) -> None:
     """The kernel keeps the first process of a PID namespace from its own signals."""
     program = support.command()
     inner = [program.file, *program.arguments, "-f", "sh", "-c", f"kill -{number} $$"]
@@ -67,7 +67,7 @@ def test_process_1_that_cannot_die_of_the_childs_signal_says_so(number: int) -> 
 
 
 @needs("strace")
-def test_a_child_that_may_not_be_signalled_is_waited_for_all_the_same() -> None:
+def test_a_child_that_may_not_be_signalled_is_waited_for() -> None:
     """As a program of another user's may be, by its set-user-ID bit."""
     trace = support.new_directory() / "trace"
     options = ["-e", "trace=kill", "-e", "inject=kill:error=EPERM"]

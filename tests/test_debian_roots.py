@@ -170,7 +170,7 @@ def root() -> debian_roots.Root:
 
 
 @needs("root", "busybox")
-def test_a_program_in_a_root_ends_with_all_that_it_has_done(root: debian_roots.Root) -> None:
+def test_a_program_in_a_root_leaves_nothing_running(root: debian_roots.Root) -> None:
     hostname = os.uname().nodename
     program = "sleep 1234 & hostname elsewhere; mount -t tmpfs none /tmp; hostname; exit 7"
     done = root.run(["sh", "-c", program])
@@ -190,7 +190,7 @@ def test_a_root_has_processes_and_mounts_of_its_own(root: debian_roots.Root) -> 
 
 
 @needs("root", "busybox")
-def test_what_the_environment_says_of_the_network_is_passed_on_and_no_more(
+def test_only_variables_about_the_network_are_passed_on(
     root: debian_roots.Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("https_proxy", "http://proxy.example")

@@ -198,7 +198,7 @@ def test_a_helper_without_power_is_found() -> None:
     assert data["helpers"]["newuidmap"]["privileged"] is False
 
 
-def test_helpers_that_are_missing_are_no_fault_of_a_user_without_ids() -> None:
+def test_missing_helpers_are_no_fault_without_subordinate_ids() -> None:
     path = {"PATH": "/nonexistent"}
     result = examine("--json", user=WITHOUT_SUBORDINATE_IDS, environment=path)
     assert result.status == 0
@@ -390,7 +390,7 @@ def test_nothing_is_taken_from_the_working_directory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", ["9" * 20, "9" * 5000, "\u00b2", "x", "4294967294"])
-def test_a_user_who_cannot_be_is_not_said_to_have_been_tried(given: str) -> None:
+def test_a_user_who_cannot_be_is_not_tried(given: str) -> None:
     conditions = support.database_conditions()
     result = examine(conditions=conditions, environment={"SUDO_UID": given})
     assert result.stderr == b""

@@ -22,7 +22,7 @@ def action_of(option: Option) -> argparse.Action:
     return ACTIONS[f"--{option.name}"]
 
 
-def test_every_option_is_there_once_in_the_order_of_the_table() -> None:
+def test_every_option_is_there_once_in_table_order() -> None:
     titles = list(dict.fromkeys(option.group for option in OPTIONS))
     by_group = [option.name for title in titles for option in OPTIONS if option.group == title]
     groups = [group for group in PARSER._action_groups if group.title in titles]

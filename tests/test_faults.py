@@ -447,7 +447,7 @@ def test_a_helper_that_is_stopped_and_continued_goes_on(options: list[str]) -> N
     assert launch.marker.exists()
 
 
-def test_without_a_pipe_to_wait_at_there_is_no_launch_half_done() -> None:
+def test_without_a_pipe_there_is_no_launch_half_done() -> None:
     """Each of the pipes of the launch with all helpers fails in its turn."""
     line = "-m --uts=@FILE --map-users 0:0:10 -f"
     for when in ("1", "2", "3"):
@@ -567,7 +567,7 @@ def test_a_child_killed_before_the_program_is_the_programs_death(
     assert traced.message == ""
 
 
-def test_a_child_killed_while_the_files_are_bound_is_the_programs_death() -> None:
+def test_a_child_killed_while_files_are_bound() -> None:
     launch = Launch("-f", f"--uts={FILE}")
     conditions = ["processor=0", "mounts"]
     with stopped_at(support.command(), launch.words, "mount", conditions=conditions) as stopped:
@@ -774,7 +774,7 @@ def test_a_persistent_file_that_is_missing(options: list[str]) -> None:
 
 @needs("reference")
 @pytest.mark.parametrize("options", [[], ["-f"], ["-U"], ["-U", "-f"]])
-def test_a_persistent_file_that_is_missing_is_told_as_by_the_reference(options: list[str]) -> None:
+def test_a_missing_persistent_file_is_told_as_by_the_reference(options: list[str]) -> None:
     said = []
     for program in (support.command(), support.reference()):
         launch = Launch(*options, f"--uts={FILE}")

@@ -70,7 +70,7 @@ def test_a_proc_that_is_partly_covered(user: User, names: list[str], cause: str)
     assert told.typed == ["umount " + " ".join(f"/proc/{name}" for name in names)]
 
 
-def test_a_proc_that_is_covered_is_known_from_before_the_new_root() -> None:
+def test_a_covered_proc_is_known_from_before_the_new_root() -> None:
     told = tell("-rpf", "--mount-proc", "-R", "/", "true", conditions=covered("uptime"))
     assert told.cause.startswith("/proc/uptime is covered ")
 

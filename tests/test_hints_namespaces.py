@@ -48,7 +48,7 @@ pytestmark = [pytest.mark.thorough, needs("root", "compiler", "user namespaces")
     ],
     ids=str,
 )
-def test_an_ordinary_user_is_told_of_a_user_namespace_or_root(
+def test_an_ordinary_user_needs_a_user_namespace_or_root(
     user: User, words: list[str], typed: list[str | None]
 ) -> None:
     told = tell(*words, user=user)
@@ -115,7 +115,7 @@ def test_a_limit_of_zero(namespace: object, user: User) -> None:
     assert result.status == 0, result
 
 
-def test_a_limit_that_is_reached_in_a_nested_namespace_is_not_guessed_at() -> None:
+def test_a_limit_reached_in_a_nested_namespace() -> None:
     told = inside(["-r"], "echo 1 >/proc/sys/user/max_user_namespaces", ["-r", *own("-U")], ROOT)
     assert told.messages == [f"{NAME}: unshare failed: No space left on device"]
     assert "nested too deep" in told.cause

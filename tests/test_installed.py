@@ -80,7 +80,7 @@ def test_link_to_a_relative_link(tmp_path: Path) -> None:
     assert shown.stdout.startswith("second from pyunshare ")
 
 
-def test_words_of_any_bytes_in_a_locale_that_is_not_utf_8(tmp_path: Path) -> None:
+def test_words_of_any_bytes_in_any_locale(tmp_path: Path) -> None:
     """The C library and Python do not agree on EUC-JP; what is read must be written again."""
     name = "ja_JP.EUC-JP"
     line = ["localedef", "-c", "-i", "ja_JP", "-f", "EUC-JP", str(tmp_path / name)]
@@ -375,7 +375,7 @@ def test_the_library_that_packagers_name(monkeypatch: pytest.MonkeyPatch) -> Non
 # ---- where it cannot be loaded ------------------------------------------------------------------
 
 
-def test_a_copy_of_the_script_tells_in_one_line_that_the_package_is_missing(tmp_path: Path) -> None:
+def test_a_copied_script_says_that_the_package_is_missing(tmp_path: Path) -> None:
     copy = tmp_path / "bin" / "pyunshare"
     copy.parent.mkdir()
     copy.write_bytes(SCRIPT.read_bytes())

@@ -155,7 +155,7 @@ def test_namespaces_are_bound_without_more(fork: list[str]) -> None:
         ]
 
 
-def test_a_program_that_is_not_found_is_searched_for_without_more() -> None:
+def test_a_missing_program_is_searched_for_without_more() -> None:
     environment = {**support.ENVIRONMENT, "PATH": "/nonexistent:/dev/null:/bin"}
     names = "unshare,openat,?open,execve,?newfstatat,?stat,?access"
     traced = run_traced(
@@ -238,7 +238,7 @@ def test_nothing_of_a_hostile_root_is_opened(
     assert found[1:] == expected
 
 
-def test_the_login_shell_is_looked_up_in_passwd_and_nowhere_else() -> None:
+def test_the_login_shell_is_looked_up_in_passwd_only() -> None:
     root = hostile_root()
     names = "chroot,chdir,openat,?open,execve,?newfstatat,?stat,?access,connect"
     # That shell is busybox under a name that it does not know: its status tells nothing.
@@ -278,7 +278,7 @@ def test_an_empty_root_is_enough_to_fail_in() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["C", "POSIX", "C.UTF-8", "de_DE.ISO-8859-1", "xx_YY.BAD"])
-def test_bytes_that_are_no_text_need_nothing_of_a_hostile_root(encoding: str) -> None:
+def test_bytes_need_nothing_of_a_hostile_root(encoding: str) -> None:
     environment = {**support.ENVIRONMENT, "LC_ALL": encoding, "PATH": "/bin"}
     words: list[Word] = ["-R", str(hostile_root()), "busybox", "echo", b"\xff\xc3", "\u20ac"]
     result = support.start(support.command(), words, environment=environment)

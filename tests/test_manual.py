@@ -120,7 +120,7 @@ def test_parts_have_every_option_in_the_order_of_the_table() -> None:
         assert [heading for heading in headings if heading in names] == names
 
 
-def test_groups_are_those_of_the_table_with_the_general_one_last() -> None:
+def test_groups_are_those_of_the_table() -> None:
     titles = list(dict.fromkeys(option.group for option in OPTIONS))
     titles.remove(GENERAL)
     assert re.findall(r"^\.SS (.*)", SOURCE, re.MULTILINE) == [*titles, GENERAL]
@@ -166,7 +166,7 @@ def test_header_names_version_and_manual() -> None:
     assert re.fullmatch(form, title[0])
 
 
-def test_the_page_says_which_unshare_it_matches_and_where_to_report_bugs() -> None:
+def test_the_page_says_where_to_report_bugs() -> None:
     assert f"of {COMPATIBLE_WITH}:" in " ".join(plain(section("DESCRIPTION")).split())
     assert addresses()["issues"] in section("REPORTING BUGS")
 

@@ -96,7 +96,7 @@ def test_a_python_that_nobody_has_compiled_for_takes_the_source(archive: Path) -
     assert output(without, "-f", "--kill-child=TERM", "echo", "started") == ["started"]
 
 
-def test_a_python_that_is_too_old_says_so_in_one_line() -> None:
+def test_a_python_that_is_too_old_says_so() -> None:
     ast.parse(START.read_text(), feature_version=(3, 4))
     statements = "import sys; sys.version_info = (3, 6, 0); sys.argv = ['pyunshare.pyz']; "
     line = [sys.executable, "-ISc", f"{statements} exec(open({str(START)!r}).read())"]

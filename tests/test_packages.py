@@ -777,7 +777,7 @@ def test_a_release_of_what_there_is_not() -> None:
 
 @pytest.mark.thorough
 @needs("build", "setuptools", "twine", "check-wheel-contents")
-def test_a_tag_has_to_be_the_version_and_in_the_changelog() -> None:
+def test_a_tag_is_the_version_and_in_the_changelog() -> None:
     release = release_module()
     source = copy_of_checkout()
     version = release.the_version(source)

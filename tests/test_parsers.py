@@ -216,6 +216,6 @@ def test_a_command_has_the_words_that_it_was_made_of(words: list[str]) -> None:
         assert shlex.split(text) == ["echo", *words]
 
 
-def test_a_first_word_that_the_shell_would_take_for_a_variable() -> None:
+def test_a_first_word_that_looks_like_a_variable() -> None:
     assert not Command("a=b", "c")
     assert commands.path_argument("-rf") == "./-rf"

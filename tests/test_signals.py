@@ -192,7 +192,7 @@ def _worker_of(launcher: int) -> int | None:
 
 @needs("strace")
 @pytest.mark.parametrize("options", KILL_CHILD, ids=joined)
-def test_a_launcher_killed_at_any_of_its_calls_leaves_no_survivor(options: list[str]) -> None:
+def test_a_launcher_killed_at_any_call_leaves_no_survivor(options: list[str]) -> None:
     words = [*options, *FOR_A_WHILE]
     # The calls of a launch that ends, but for those that wait for that end.
     killed = missed = 0
@@ -240,7 +240,7 @@ def check_fatal(status: int, errors: bytes, number: int, others: Sequence[int] =
 
 
 @pytest.mark.parametrize("number", FATAL)
-def test_a_signal_at_any_moment_of_a_plain_launch_is_its_end(number: int) -> None:
+def test_a_signal_ends_a_plain_launch_at_any_moment(number: int) -> None:
     life = life_until_ready([])
     chance = random.Random(SEED)
     for index in range(MOMENTS_OF_EACH_SIGNAL):
@@ -253,7 +253,7 @@ def test_a_signal_at_any_moment_of_a_plain_launch_is_its_end(number: int) -> Non
 
 @needs("reference")
 @pytest.mark.parametrize("number", FATAL)
-def test_a_signal_at_any_moment_of_a_forking_launch_ends_as_with_the_reference(
+def test_a_signal_at_any_moment_of_a_forking_launch(
     number: int,
 ) -> None:
     """Before the child exists it is the end; SIGINT and SIGTERM are nothing to the parent then."""
@@ -311,9 +311,7 @@ def test_ctrl_c_at_any_call_of_ours_shows_no_traceback() -> None:
 @needs("strace")
 @pytest.mark.parametrize("options", [["-f"], ["--map-users", "0:0:10", "-f"]], ids=joined)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_from_the_fork_on_the_parent_lives_through_a_signal_at_any_call(
-    options: list[str], number: int
-) -> None:
+def test_the_parent_lives_through_a_signal_after_the_fork(options: list[str], number: int) -> None:
     program = support.command()
     words = [*options, "sh", "-c", "exit 7"]
     signalled = missed = 0
@@ -442,7 +440,7 @@ def test_an_ignored_signal_stays_ignored_in_the_program(options: list[str], numb
     assert int(result.stdout.split()[1], 16) == 1 << (number - 1)
 
 
-def test_an_ignored_signal_is_forwarded_all_the_same_and_ignored_there() -> None:
+def test_an_ignored_signal_is_forwarded_and_ignored_there() -> None:
     words = ["--forward-signals", "sh", "-c", "echo ready; cat; exit 7"]
     with running(words, conditions=["ignore=2", "ignore=15"]) as process:
         assert read_line(process) == b"ready\n"
@@ -506,9 +504,7 @@ def test_the_parent_dies_of_the_c_librarys_signals_too(number: int) -> None:
 @needs("reference")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGKILL])
 @pytest.mark.parametrize("forward", [[], ["--forward-signals"]], ids=joined)
-def test_the_parent_dies_of_a_signal_that_was_blocked_or_ignored(
-    number: int, forward: list[str]
-) -> None:
+def test_the_parent_dies_of_a_blocked_or_ignored_signal(number: int, forward: list[str]) -> None:
     """It resets and unblocks the signal before it kills itself."""
     script = "import os, signal, sys; n = int(sys.argv[1]); signal.pthread_sigmask(1, [n]);"
     script += "n != 9 and signal.signal(n, signal.SIG_DFL); os.kill(os.getpid(), n)"
