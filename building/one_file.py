@@ -22,6 +22,7 @@ from building import amalgamation
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PACKAGE = CHECKOUT / "pyunshare"
+CHECK_UP = "doctor.__main__"
 FIRST_LINE = b"#!/usr/bin/python3 -ISXutf8\n"  # isolated, see bin/pyunshare
 EARLIEST_TIME = (1980, 1, 1, 0, 0, 0)  # that zip archives can express
 REGULAR_FILE = 0o100644 << 16  # where a zip archive has the mode
@@ -51,7 +52,7 @@ def make(archive: Path, pythons: "list[str]") -> None:
         contents = Path(name)
         source = contents / "source" / "pyunshare"
         source.mkdir(parents=True)
-        for name in _modules_of_launches():
+        for name in _modules():
             module = amalgamation.source_of(name, source)
             module.parent.mkdir(exist_ok=True)
             shutil.copy(amalgamation.source_of(name, PACKAGE), module)
@@ -66,10 +67,10 @@ def make(archive: Path, pythons: "list[str]") -> None:
         _pack(archive, contents)
 
 
-def _modules_of_launches() -> "list[str]":
-    """Return the names of all modules that a launch can import, and none for other programs."""
+def _modules() -> "list[str]":
+    """Return the names of all modules that a launch, or the check-up, can import."""
     found: list[str] = []
-    waiting = list(amalgamation.PARTS)
+    waiting = [*amalgamation.PARTS, CHECK_UP]
     while waiting:
         name = waiting.pop()
         path = amalgamation.source_of(name, PACKAGE)

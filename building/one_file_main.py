@@ -32,4 +32,11 @@ for place in ("%d.%d" % sys.version_info[:2], "source"):  # noqa: UP031
     exec(code)
     break
 
+if sys.argv[1:2] == ["--doctor"] and sys.argv[0].endswith(".pyz"):
+    sys.path.append(directory.rpartition("/")[0])
+    from pyunshare.doctor.__main__ import begin, restart
+
+    if sys.argv[2:3] != [""]:  # an empty word is ours, and says that all this is isolated by now
+        restart([archive, "--doctor", ""], sys.argv[2:])
+    begin(sys.argv[3:])
 main()  # noqa: F821

@@ -77,7 +77,7 @@ class Reporter:
         """Load, if somebody is looking, what later failures could not be explained without."""
         try:
             if self._load_hints():
-                self._hints.prepare()  # type: ignore[union-attr]
+                self._hints.prepare(self._rehearse)  # type: ignore[union-attr]
         except Exception:
             pass  # then there will be none
 
@@ -102,7 +102,8 @@ class Reporter:
     def _print_hint(self, failure: "Failure | None") -> None:
         try:
             if self._load_hints():
-                hint = self._hints.about(failure)  # type: ignore[union-attr]
+                rehearse = self._rehearse if self._may_load else None  # for it loads what it needs
+                hint = self._hints.about(failure, rehearse)  # type: ignore[union-attr]
                 write_all(STANDARD_ERROR, fsencode(hint))
         except BaseException:
             pass  # the failure has been told: no help is better than another failure
@@ -113,7 +114,7 @@ class Reporter:
             if wish == b"always" or (wish != b"never" and posix.isatty(STANDARD_ERROR)):
                 from .diagnostics.rules import Hints
 
-                self._hints = Hints(self.name, self.argv, self.request, self._rehearse)
+                self._hints = Hints(self.name, self.argv, self.request)
         return self._hints is not None
 
 

@@ -432,3 +432,33 @@ def test_output_that_cannot_be_written() -> None:
         result = support.start(doctor(), [], stdout=full.fileno())
     assert result.status == 1
     assert result.stderr == (b"pyunshare.doctor: write error: No space left on device\n")
+
+
+# ---- in one file --------------------------------------------------------------------------------
+
+
+def test_the_check_up_in_one_file(tmp_path: Path) -> None:
+    archive = support.new_directory() / "pyunshare.pyz"
+    maker = support.CHECKOUT / "building" / "one_file.py"
+    subprocess.run([sys.executable, "-B", str(maker), "--output", str(archive)], check=True)
+    (tmp_path / "argparse.py").write_text("raise SystemExit('TRAPPED')\n")
+    line = [sys.executable, "-ISXutf8", str(archive), "--doctor"]
+
+    def check_up(*words: str) -> subprocess.CompletedProcess[bytes]:
+        environment = dict(support.ENVIRONMENT)
+        return subprocess.run(
+            [*line, *words], cwd=tmp_path, env=environment, capture_output=True, check=False
+        )
+
+    done = check_up("--json")
+    assert done.stderr == b""
+    found = json.loads(done.stdout)
+    assert [each["option"] for each in found["namespaces"]] == EIGHT
+    assert outcomes(found, "user")["-r"]["works"]
+    assert b"Verdict: " in check_up().stdout
+    assert check_up("--nonsense").returncode == 2
+    # Under another name the word is no option, as it is none of unshare(1).
+    named = archive.with_name("unshare")
+    named.symlink_to(archive)
+    done = subprocess.run([*line[:-2], str(named), "--doctor"], capture_output=True, check=False)
+    assert done.stderr.startswith(b"unshare: unrecognized option '--doctor'\n")

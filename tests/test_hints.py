@@ -6,17 +6,25 @@ import errno
 import os
 import re
 import shlex
+import signal
+import subprocess
+import time
 
 import pytest
 
+from pyunshare.diagnostics import rules
+from pyunshare.diagnostics.hint import FailureContext, Hint
 from pyunshare.diagnostics.rules import RULES
+from pyunshare.options.parser import CommandLine
+from pyunshare.options.request import Request
 from tests.helpers import support
 from tests.helpers.faults import Fault, run_traced, run_with_fault
-from tests.helpers.hinting import ALWAYS, Told, on_terminal, root_with, tell
+from tests.helpers.hinting import ALWAYS, Told, failed, on_terminal, root_with, tell
 from tests.helpers.machine import needs
 from tests.helpers.support import (
     NAME,
     ROOT,
+    WITH_SUBORDINATE_IDS,
     WITHOUT_SUBORDINATE_IDS,
     User,
     command,
@@ -315,7 +323,7 @@ def test_every_rule_is_documented() -> None:
         (
             step,
             path,
-            "any" if reasons is None else ", ".join(errno.errorcode[number] for number in reasons),
+            "any" if not reasons else ", ".join(errno.errorcode[number] for number in reasons),
             finder.__name__,
         )
         for step, reasons, path, finders in RULES
@@ -333,3 +341,50 @@ def test_every_rule_is_tested() -> None:
     tests = re.findall(r"^def test_(\w+)", "".join(path.read_text() for path in files), re.M)
     for *_, test in documented_rules():
         assert test in tests
+
+
+# ---- time ----------------------------------------------------------------------------------------
+
+
+def test_a_cause_is_looked_for_no_longer_than_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is that takes so long, such as a program of the user's that is tried."""
+
+    def find(context: FailureContext) -> Hint:
+        context.system.outcome(lambda: subprocess.run(["sleep", "600"], check=False))
+        return Hint("too late")
+
+    monkeypatch.setattr(rules, "PATIENCE", 0.5)
+    monkeypatch.setattr(rules, "RULES", (("unshare", rules.ANY, "", (find,)),))
+    request = Request.from_options(CommandLine(["-u", "true"]))
+    before = signal.getsignal(signal.SIGALRM)
+    begin = time.monotonic()
+    said = rules.Hints("unshare", ["-u", "true"], request).about(failed("unshare", errno.EPERM))
+    assert said == ""
+    assert time.monotonic() - begin < support.PATIENCE
+    assert signal.getsignal(signal.SIGALRM) == before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_a_tool_that_hangs_when_a_line_is_tried() -> None:
+    """And nothing of it stays: see conftest.py."""
+    directory = support.new_directory()
+    (directory / "newgidmap").write_text("#!/bin/sh\nexec sleep 600\n")
+    (directory / "newgidmap").chmod(0o755)
+    path = {"PATH": f"{directory}:{support.STANDARD_PATH}"}
+    user = WITH_SUBORDINATE_IDS
+    words = ["--map-groups", "0:61001:1", "--map-users", "0:5:10", "true"]
+    told = tell(*words, user=user, environment=path)
+    assert told.result.status == 1
+
+
+# ---- lines that do not work ----------------------------------------------------------------------
+
+
+def test_a_line_that_would_fail_is_not_offered() -> None:
+    """As where AppArmor, or a filter, forbids user namespaces."""
+    told = tell("--root", "/", "true", user=WITHOUT_SUBORDINATE_IDS)
+    assert [line.partition(" ")[2] for line in told.typed] == ["-r --root / true", "--root / true"]
+    conditions = [f"refuse={errno.EPERM}:0x10000000"]
+    told = tell("--root", "/", "true", user=WITHOUT_SUBORDINATE_IDS, conditions=conditions)
+    assert told.cause.startswith("only root may do this")
+    assert all(" -r " not in line for line in told.typed)

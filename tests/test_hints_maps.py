@@ -433,3 +433,17 @@ def test_no_hint_makes_a_stranger_powerful(kind: str) -> None:
     # The command told, if there is one, is to use the tool of the machine.
     assert "has no power of root's" in told.cause or "neither set-user-ID root" in told.cause
     assert all("PATH=" in line and str(directory) not in line for line in told.commands)
+
+
+@needs("newuidmap", "newgidmap")
+def test_a_subordinate_block_with_the_own_id_in_it() -> None:
+    """It is then to be mapped twice."""
+    user = WITH_SUBORDINATE_IDS
+    lines = f"{user.name}:{user.uid - 1}:10\n"
+    conditions = support.database_conditions(subuid=lines, subgid=lines)
+    ranges = [f"0:{user.uid}:1", f"1:{user.uid - 1}:10"]
+    words = [word for text in ranges for word in ("--map-users", text)]
+    told = tell(*words, "true", user=user, conditions=conditions)
+    assert told.cause == (
+        f"ranges may not overlap, and {ranges[1]} and {ranges[0]} do, by their outer ids"
+    )

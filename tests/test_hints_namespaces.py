@@ -22,6 +22,7 @@ from tests.helpers.machine import needs
 from tests.helpers.support import (
     NAME,
     ROOT,
+    WITH_SUBORDINATE_IDS,
     WITHOUT_SUBORDINATE_IDS,
     User,
     command,
@@ -333,6 +334,25 @@ def test_a_user_who_is_not_mapped() -> None:
     told = inside(["-U"], "true", ["-U", "true"], WITHOUT_SUBORDINATE_IDS)
     assert told.messages == [f"{NAME}: unshare failed: Operation not permitted"]
     assert "is not mapped in the user namespace that you are in" in told.cause
+
+
+@needs("newuidmap", "newgidmap")
+@pytest.mark.parametrize("words", [["-c", "true"], ["-U", "true"], ["-r", "true"]], ids=str)
+def test_a_user_who_only_looks_mapped(words: list[str]) -> None:
+    """Among 65536 ids there is the one that an id without a mapping shows as."""
+    user = WITH_SUBORDINATE_IDS
+    program = command(user)
+    again = [program.file, *program.arguments, *words]
+    result = support.pyunshare("--map-auto", *again, user=user, environment=ALWAYS)
+    assert result.status not in (0, None), result
+    assert "your uid is not mapped in the user namespace that you are in" in Told(result).cause
+
+
+@needs("newuidmap", "newgidmap")
+def test_a_nobody_who_is_mapped_is_not_blamed() -> None:
+    words = ["--map-auto", "--map-user", "65534", "-r", "--map-user", "65534"]
+    result = support.pyunshare(*words, *own("-U"), user=ROOT, environment=ALWAYS)
+    assert b"is not mapped" not in result.stderr
 
 
 # ---- further causes ------------------------------------------------------------------------------

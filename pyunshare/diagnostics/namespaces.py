@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import posix
 import sys
-from errno import EAGAIN, EINVAL, ENOSPC, EUSERS
+from errno import EAGAIN, EINVAL, ENOSPC, EPERM, EUSERS
 
 from ..syscalls import CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER
 from .commands import Command
@@ -16,6 +17,10 @@ from .probes import (
 )
 from .programs import soon_cannot_fork
 from .system import NAMESPACES, PID_DEPTH, UNLIMITED, Namespace, real_path, release_numbers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..options.idmaps import IdMap
 
 USERNS_CLONE = "kernel.unprivileged_userns_clone"  # Debian's and Arch's own
 APPARMOR = "kernel.apparmor_restrict_unprivileged_userns"  # Ubuntu's, since 23.10
@@ -170,12 +175,25 @@ def unmapped_caller(context: FailureContext) -> Hint | None:
     for id_map in (context.request.users, context.request.groups):
         if not context.system.exists(f"/proc/self/{id_map.kind}_map"):
             continue
-        if not any(line.has(id_map.caller) for line in context.system.id_map(id_map.kind)):
+        is_mapped = any(line.has(id_map.caller) for line in context.system.id_map(id_map.kind))
+        if not is_mapped or _only_looks_mapped(context, id_map):
             return Hint(
-                f"your {id_map.kind}, {id_map.caller}, is not mapped in the user namespace that "
-                "you are in, and then it can have none inside"
+                f"your {id_map.kind} is not mapped in the user namespace that you are in, where it "
+                f"shows as {id_map.caller}, and then it can have none inside"
             )
     return None
+
+
+def _only_looks_mapped(context: FailureContext, id_map: IdMap) -> bool:
+    """Return whether an id is the one that all ids without a mapping show as.
+
+    That one may be mapped, to another: then one cannot become it.
+    """
+    if id_map.caller != context.system.sysctl(f"kernel.overflow{id_map.kind}"):
+        return False
+    if id_map.kind == "uid":
+        return context.system.outcome(lambda: posix.setresuid(-1, id_map.caller, -1)) == EPERM
+    return context.system.outcome(lambda: posix.setresgid(-1, id_map.caller, -1)) == EPERM
 
 
 def owner_is_for_root(context: FailureContext) -> Hint | None:

@@ -164,7 +164,8 @@ RULES: tuple[Rule, ...] = (
 class Hints:
     """The hints for one launch, whose failures are yet to come.
 
-    ``rehearse`` does all of a launch but the program, in a process that is made for it.
+    Its functions are given ``rehearse``, which does all of a launch but the program, in a process
+    that is made for it; without it no other command line is tried.
     """
 
     def __init__(
@@ -172,30 +173,27 @@ class Hints:
         name: str,
         argv: list[str],
         request: Request,
-        rehearse: Rehearse | None = None,
         system: System | None = None,
     ) -> None:
         self._name = name
         self._argv = argv
         self._request = request
-        self._rehearse: Rehearse | None = rehearse
         self._system = system or System()
         self._before_start: Hint | None = None
 
-    def prepare(self) -> None:
+    def prepare(self, rehearse: Rehearse | None = None) -> None:
         """Get ready for failures when the root or the user is another one, and for the start."""
         request = self._request
-        self._before_start = programs.shell_without_fork(self._context(Failure("")))
+        self._before_start = programs.shell_without_fork(self._context(Failure(""), rehearse))
         if request.root is not None or request.changes_credentials:
             self._system.remember(request.users.caller)
-            self._rehearse = None  # what it needs would be loaded from the new root
 
-    def about(self, failure: Failure | None) -> str:
+    def about(self, failure: Failure | None, rehearse: Rehearse | None = None) -> str:
         """Return the lines that are to follow the message of a failure.
 
         With None, return what is to be said before the program starts.
         """
-        hint = self._before_start if failure is None else self.find(failure)
+        hint = self._before_start if failure is None else self.find(failure, rehearse)
         if hint is None:
             return ""
         lines = [hint.cause]
@@ -203,12 +201,12 @@ class Hints:
             lines.append("type: " + OR.join(hint.commands))
         return "".join(f"{self._name}: hint: {line}\n" for line in lines)
 
-    def find(self, failure: Failure) -> Hint | None:
+    def find(self, failure: Failure, rehearse: Rehearse | None = None) -> Hint | None:
         """Return the hint for a failure, if one is found in time."""
         if isinstance(failure, ReportedFailure) and failure.status in (126, 127):
             return None  # it could not be executed, which the process has reported that tried
         step = USAGE if isinstance(failure, UsageFailure) else failure.step
-        context = self._context(failure)
+        context = self._context(failure, rehearse)
         before = _signal.signal(_signal.SIGALRM, _give_up)
         _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [_signal.SIGALRM])
         _signal.setitimer(_signal.ITIMER_REAL, PATIENCE)
@@ -229,9 +227,9 @@ class Hints:
             _signal.signal(_signal.SIGALRM, before)
         return None
 
-    def _context(self, failure: Failure) -> FailureContext:
+    def _context(self, failure: Failure, rehearse: Rehearse | None) -> FailureContext:
         return FailureContext(
-            self._name, self._argv, self._request, self._system, failure, self._rehearse
+            self._name, self._argv, self._request, self._system, failure, rehearse
         )
 
 

@@ -15,34 +15,35 @@ PASSED_ON = (b"PATH", b"SUDO_UID", b"DOAS_USER")
 FOR_THE_LOADER = b"LD_LIBRARY_PATH"
 
 BEGINNING = (
-    "import sys; sys.path.append(sys.argv.pop(1)); from pyunshare.doctor.__main__ import begin; "
-    "begin()"
+    "import sys; sys.path.append(sys.argv[1]); from pyunshare.doctor.__main__ import begin; "
+    "begin(sys.argv[2:])"
 )
 
 
-def restart(directory: str) -> None:
-    """Become the check-up, isolated, of the package that is in a directory. Raises OSError."""
+def restart(beginning: list[str], argv: list[str]) -> None:
+    """Start again, isolated, as a Python that calls begin(). Raises OSError.
+
+    It gets the words ``beginning``, and behind them those for begin().
+    """
     variables = [name + b"=" + posix.environ[name] for name in PASSED_ON if name in posix.environ]
     python = sys.executable or "python3"
-    line: list[str | bytes] = [python, "-ISXutf8", "-c", BEGINNING, directory, str(len(variables))]
-    env = {FOR_THE_LOADER: posix.environ.get(FOR_THE_LOADER, b"")}
-    if not env[FOR_THE_LOADER]:
-        env.clear()
-    posix.execve("/proc/self/exe", [*line, *variables, *sys.argv[1:]], env)
+    line: list[str | bytes] = [python, "-ISXutf8", *beginning, str(len(variables)), *variables]
+    env = {name: posix.environ[name] for name in (FOR_THE_LOADER,) if name in posix.environ}
+    posix.execve("/proc/self/exe", [*line, *argv], env)
 
 
-def begin() -> None:
+def begin(words: list[str]) -> None:
     """Be the check-up that restart() has started."""
     import os
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is no traceback
     os.environ.clear()  # of what Python itself may have put there
-    count = int(sys.argv.pop(1))
-    for variable in sys.argv[1 : 1 + count]:
+    count, *words = words
+    for variable in words[: int(count)]:
         name, _, value = os.fsencode(variable).partition(b"=")
         posix.environ[name] = value  # for this process, and for no program that it starts
-    sys.exit(run(sys.argv[1 + count :]))
+    sys.exit(run(words[int(count) :]))
 
 
 def run(words: list[str] | None = None) -> int:
@@ -71,4 +72,5 @@ def run(words: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":  # pragma: no cover - another process than that of the tests
-    restart(__file__.rpartition("/")[0].rpartition("/")[0].rpartition("/")[0] or "/")
+    directory = __file__.rpartition("/")[0].rpartition("/")[0].rpartition("/")[0]
+    restart(["-c", BEGINNING, directory or "/"], sys.argv[1:])

@@ -273,7 +273,7 @@ def _tried(options: list[str], system: System, become: Become | None = None) -> 
     with contextlib.suppress(Failure):
         for name, value in CommandLine(argv):
             request.add(name, value)
-    hint = Hints(NAME, argv, request, rehearse, system).find(failure)
+    hint = Hints(NAME, argv, request, system).find(failure, rehearse)
     message = " ".join(word for word in (failure.step, failure.path) if word) + " failed"
     if failure.errno:
         message += f": {os.strerror(failure.errno)}"

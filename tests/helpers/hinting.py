@@ -116,7 +116,7 @@ def hints_of(words: list[str], failure: Failure, root: Path, others_work: bool =
         assert others_work
 
     request = Request.from_options(CommandLine(words))
-    return Hints("unshare", words, request, rehearse, System(str(root))).about(failure)
+    return Hints("unshare", words, request, System(str(root))).about(failure, rehearse)
 
 
 def failed(step: str, errno: int | None = None, path: str = "") -> Failure:
