@@ -62,8 +62,7 @@ class Installation:
     def _text_for_a_distribution(self) -> str:
         minor = self.interpreter.version[1]
         library = self.directory / "lib" / f"python3.{minor}" / "site-packages"
-        script = (CHECKOUT / "bin" / "pyunshare").read_text(encoding="utf-8")
-        return installed_script(script, str(library)).partition("\n")[2]
+        return installed_script(str(library)).partition("\n")[2]
 
     @property
     def bare(self) -> Sequence[str]:

@@ -16,6 +16,7 @@ NAME = "amalgamation"
 
 # Each one after those that it imports from; in a room, with the room's name
 PARTS = (
+    "loading",
     "syscalls",
     "errors",
     "files",
@@ -50,7 +51,10 @@ for _room in {ROOMS}:
 
 # Modules that are imported only when needed are to find these parts, and not import them again.
 NAMES = tuple(f"pyunshare.{part}" for part in PARTS)
-FOOTER = f"sys.modules.update(dict.fromkeys({NAMES}, sys.modules[__name__]))\n"
+FOOTER = f"""\
+sys.modules.update(dict.fromkeys({NAMES}, sys.modules[__name__]))
+load_carefully(directory)
+"""
 
 
 def source_of(part: str, package: Path) -> Path:

@@ -17,7 +17,7 @@ from distutils.command.build_scripts import build_scripts  # which setuptools ha
 from distutils.command.install_data import install_data
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from building import amalgamation, archives, script
+from building import amalgamation, archives, bytecode, script
 
 # What the specification of wheels has installers replace: the first line whole, options included
 REPLACED_BY_INSTALLERS = "python"
@@ -85,7 +85,7 @@ class BuildScripts(build_scripts):
     def _quick(self, source: Path) -> str:
         quick = Path(self.get_finalized_command("build").build_temp, "scripts", source.name)
         self.mkpath(str(quick.parent))
-        text = script.installed_script(source.read_text(encoding="utf-8"), named_library())
+        text = script.installed_script(named_library())
         quick.write_text(text, encoding="utf-8")
         return str(quick)
 
@@ -119,12 +119,29 @@ class InstallData(install_data):
 
 
 class BuildPy(build_py):
-    """Add the amalgamation to the modules."""
+    """Add the amalgamation to the modules, and bytecode where it is known what will read it.
+
+    PYUNSHARE_COMPILE_FOR names the Pythons that a wheel for every machine has bytecode for, as
+    paths with colons between them.
+    """
 
     def run(self) -> None:
         """Build the modules."""
         super().run()
-        if not getattr(self, "editable_mode", False):  # which setuptools before 64 does not have
-            package = Path(self.build_lib, "pyunshare")
-            text = amalgamation.amalgamation(package)
-            (package / f"{amalgamation.NAME}.py").write_text(text, encoding="utf-8")
+        if getattr(self, "editable_mode", False):  # which setuptools before 64 does not have
+            bytecode.compile_modules(sys.executable, Path("pyunshare"))
+            return
+        package = Path(self.build_lib, "pyunshare")
+        merged = package / f"{amalgamation.NAME}.py"
+        merged.write_text(amalgamation.amalgamation(package), encoding="utf-8")
+        if named_library():
+            return  # packagers have tools of their own
+        if named_interpreter() == REPLACED_BY_INSTALLERS:
+            pythons = os.environ.get("PYUNSHARE_COMPILE_FOR", "").split(":")
+        else:
+            pythons = [sys.executable]
+            bytecode.compile_modules(
+                sys.executable, package, "--invalidation-mode", "unchecked-hash"
+            )
+        for python in filter(None, pythons):
+            bytecode.compile_beside(python, merged)

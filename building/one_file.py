@@ -8,7 +8,6 @@ machine or the hour: the same source and the same Pythons make the same file.
 
 import argparse
 import ast
-import os
 import shutil
 import subprocess
 import sys
@@ -18,7 +17,8 @@ from pathlib import Path
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent.parent))
-from building import amalgamation
+from building import amalgamation, script
+from building.bytecode import compile_modules
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PACKAGE = CHECKOUT / "pyunshare"
@@ -62,7 +62,7 @@ def make(archive: Path, pythons: "list[str]") -> None:
         (source / f"{amalgamation.NAME}.py").write_text(text, encoding="utf-8")
         for python in pythons:
             _compile(python, contents)
-        shutil.copy(CHECKOUT / "building" / "one_file_main.py", contents / "__main__.py")
+        (contents / "__main__.py").write_text(script.archived_script(), encoding="utf-8")
         archive.parent.mkdir(parents=True, exist_ok=True)
         _pack(archive, contents)
 
@@ -93,14 +93,8 @@ def _compile(python: str, contents: Path) -> None:
     shown = subprocess.run([python, "-ISc", asked], check=True, stdout=subprocess.PIPE, text=True)
     directory = contents / shown.stdout.strip()
     shutil.copytree(contents / "source", directory)
-    # Beside the source, where zipimport looks (-b), under names without this directory (-s)
-    line = [python, "-SB", "-m", "compileall", "-qb", "-s", str(directory)]
-    subprocess.run(
-        [*line, "--invalidation-mode", "unchecked-hash", str(directory)],
-        check=True,
-        # of which the order of sets depends, in some versions
-        env={**os.environ, "PYTHONHASHSEED": "0"},
-    )
+    # Beside the source, where zipimport looks (-b)
+    compile_modules(python, directory, "-b", "--invalidation-mode", "unchecked-hash")
     for path in directory.rglob("*.py"):
         path.unlink()
 

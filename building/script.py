@@ -1,57 +1,168 @@
-"""Make the command that is installed of bin/pyunshare, so that it starts sooner.
+"""The scripts that start the command where it is installed, made of one template.
 
-Python compiles a script anew at each start, and to compile the search for the package takes as
-long as to load it. So where packagers say where the package will be, the installed command has no
-search. Otherwise it tries the one usual place first, and has the search as text, which is compiled
-only if the package is not there.
+Python compiles a script anew at each start, so what a launch needs in most cases is short, and
+the rest is text in it, which is compiled only where it is needed: where the package is somewhere
+else, its bytecode missing, broken or others' to write, or Python another one.
 """
 
-import re
 from typing import Optional
 
-BEGINNING = """\
-# Made of bin/pyunshare, where all is explained, by building/script.py.
+TEMPLATE = """\
+#!/usr/bin/python3 -ISXutf8
+# Made by building/script.py.
 
-"""
+import _signal
+import posix
+import sys
 
-LOADING = """\
-# The code takes the package's directory from this variable.
+sys.dont_write_bytecode = True
+{where}
+# The merged module takes the package's directory from this variable.
 directory = {directory}
 try:
-    code = SourceFileLoader("amalgamation", directory + "/amalgamation.py").get_code("amalgamation")
-{otherwise}
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # so Ctrl-C is no traceback
+{load}except Exception:
+    # This is text, because compiling it each time would take long.
+    code = '''
+{otherwise}'''
 exec(code)
-
+{instead}
+main()
 """
 
-OR_FAIL = """\
-except OSError as error:
-    raise SystemExit(f"{__file__}: cannot load pyunshare: {error}")"""
+# Where pip and the like install: compiled when it was built, beside the source
+LOAD_COMPILED = """\
+    from _frozen_importlib_external import SourcelessFileLoader
 
-OR_SEARCH = """\
+    path = directory + "/amalgamation." + sys.implementation.cache_tag
+    code = SourcelessFileLoader("amalgamation", path).get_code("amalgamation")
+"""
+
+# Where a distribution installs: compiled by its own tools, as root
+LOAD = """\
+    from _frozen_importlib_external import SourceFileLoader, cache_from_source
+
+    loader = SourceFileLoader("amalgamation", directory + "/amalgamation.py")
+    for path in directory + "/__pycache__", cache_from_source(loader.path):
+        status = posix.stat(path)
+        if status.st_uid or status.st_mode & 0o22:  # others may write to it
+            raise ImportError
+    code = loader.get_code("amalgamation")
+"""
+
+# Where this script is, which may be started by a link
+WHERE = """
+script = __file__
+try:
+    while True:
+        link = posix.readlink(script)
+        if link[0] != "/":
+            link = script.rpartition("/")[0] + "/" + link
+        script = link
 except OSError:
-    # It is elsewhere. This is text, for to compile it each time would take long.
-    code = '''
-{search}'''"""
+    prefix = script.rpartition("/")[0] + "/.."
+if script[0] != "/":  # the working directory is gone, and -w may lead to somebody's own
+    sys.exit(script + ": cannot tell where this is")
+library = prefix + "/lib/python3"
+own = library + "." + str(sys.version_info[1])
+"""
+
+# What follows is within the quotes, so it has no backslash and no three of them.
+
+CHECK = """\
+if sys.implementation.name != "cpython" or sys.version_info < (3, 9):
+    sys.exit(
+        "%s: needs CPython 3.9 or newer, and this is %s %d.%d"
+        % ((sys.argv[0], sys.implementation.name) + sys.version_info[:2])
+    )
+"""
+
+LOAD_CAREFULLY = """
+for directory in {places}:
+    directory += "/pyunshare"
+    try:
+        with open(directory + "/loading.py", encoding="utf-8") as file:
+            exec(file.read())
+        loader = careful_loader()("amalgamation", directory + "/amalgamation.py")
+        exec(loader.get_code("amalgamation"))
+        break
+    except OSError as error:
+        reason = error
+else:
+"""
+
+FAIL = """\
+    sys.exit("%s: cannot load pyunshare: %s" % (__file__, reason))
+"""
+
+# Where pip installs, where Debian does, and where pip does so on Debian
+PLACES = 'own + "/site-packages", library + "/dist-packages", own + "/dist-packages"'
+
+SEARCH = """\
+    import site  # installed in another way, which site knows
+
+    site.main()
+    site.addsitedir(own + "/site-packages")
+    try:
+        from pyunshare.command import main
+    except (ImportError, OSError) as error:
+        sys.exit(
+            "%s: cannot load pyunshare: %s; looked first in %s/site-packages" % (script, error, own)
+        )
+"""
 
 
-def installed_script(script: str, library: Optional[str] = None) -> str:
+# In pyunshare.pyz: a directory in it for each Python that it was compiled for, and the source
+WHERE_ARCHIVED = """
+archive = sys.path.pop(0)  # all else is to come from Python's own library
+if archive[0] != "/":
+    sys.exit(archive + ": cannot tell where this is")
+"""
+LOAD_ARCHIVED = """\
+    from zipimport import zipimporter
+
+    code = zipimporter(directory).get_code("amalgamation")
+"""
+LOAD_SOURCE = """
+directory = archive + "/source/pyunshare"
+exec(zipimporter(directory).get_code("amalgamation"))
+"""
+CHECK_UP = """
+if sys.argv[1:2] == ["--doctor"] and sys.argv[0].endswith(".pyz"):
+    sys.path.append(directory.rpartition("/")[0])
+    from pyunshare.doctor.__main__ import begin, restart
+
+    if sys.argv[2:3] != [""]:  # an empty word is ours, and says that all this is isolated by now
+        restart([archive, "--doctor", ""], sys.argv[2:])
+    begin(sys.argv[3:])
+"""
+
+
+def installed_script(library: Optional[str] = None) -> str:
     """Return the text of the command to install.
 
-    ``script`` is the text of bin/pyunshare, and ``library`` is the directory that has the package
-    ``pyunshare`` in it, if that is known. Raises ValueError if the search cannot be quoted.
+    ``library`` is the directory that has the package ``pyunshare`` in it, if that is known.
+    Otherwise the script looks for it from where it is itself.
     """
-    parts = re.split(r"^# ---- .* ----\n\n", script, flags=re.MULTILINE)
-    explanation, start, where_this_is, search, end = parts
-    first_line = explanation.partition("\n")[0] + "\n"
-    if library is not None:
-        directory = repr(f"{library}/pyunshare")
-        otherwise = OR_FAIL
-    elif "\\" in search or "'''" in search:
-        raise ValueError("no backslash or ''' can stand in the search, which is to be quoted")
+    if library is None:
+        where, directory, load = WHERE, 'own + "/site-packages/pyunshare"', LOAD_COMPILED
+        load_carefully = LOAD_CAREFULLY.format(places=PLACES) + SEARCH
     else:
-        start += where_this_is
-        directory = 'own + "/site-packages/pyunshare"'
-        otherwise = OR_SEARCH.format(search=search)
-    loading = LOADING.format(directory=directory, otherwise=otherwise)
-    return first_line + BEGINNING + start + loading + end
+        where, directory, load = "", repr(f"{library}/pyunshare"), LOAD
+        load_carefully = LOAD_CAREFULLY.format(places=f"({library!r},)") + FAIL
+    otherwise = CHECK + load_carefully
+    return TEMPLATE.format(
+        where=where, directory=directory, load=load, otherwise=otherwise, instead=""
+    )
+
+
+def archived_script() -> str:
+    """Return the text of the module ``__main__`` of pyunshare.pyz."""
+    return TEMPLATE.format(
+        where=WHERE_ARCHIVED,
+        directory='archive + "/%d.%d/pyunshare" % sys.version_info[:2]',
+        load=LOAD_ARCHIVED,
+        otherwise=CHECK + LOAD_SOURCE,
+        instead=CHECK_UP,
+    )

@@ -3,19 +3,18 @@
 import posix as _posix
 from _thread import RLock as _RLock
 
-from .version import __version__ as __version__
-
 # The Python interface: where each name is, loaded when it is used first. See docs/python.md.
 _INTERFACE = {
     "LaunchError": "api.exceptions",
     "Launcher": "api.launcher",
     "Popen": "api.popen",
     "UsageError": "api.exceptions",
+    "__version__": "version",
     "create_subprocess_exec": "api.aio",
     "run": "api.popen",
     "unshare": "api.inprocess",
 }
-__all__ = ["__version__", *_INTERFACE]
+__all__ = [*_INTERFACE]
 
 # A process that is forked while another thread loads would find a module's lock held for good.
 _loading = _RLock()

@@ -1,10 +1,26 @@
-"""``python3 -m pyunshare``: the command, from a checkout or an installed package."""
+"""``python3 -m pyunshare``: the command, from a clone or an installed package."""
+
+import sys
+
+if sys.implementation.name != "cpython" or sys.version_info < (3, 9):
+    sys.exit(
+        "pyunshare: needs CPython 3.9 or newer, and this is %s %d.%d"  # noqa: UP031
+        % ((sys.implementation.name,) + sys.version_info[:2])  # noqa: RUF005
+    )
 
 import _signal
 
-if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
-    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # from now on, Ctrl-C is no traceback
+try:
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # from now on, Ctrl-C is no traceback
+except OSError:
+    pass  # a seccomp(2) filter refuses that, and refused Python the handler
 
-from pyunshare.command import main
+sys.dont_write_bytecode = True
+from pyunshare.loading import load_carefully  # noqa: E402
 
-main("pyunshare")
+load_carefully(__file__.rpartition("/")[0])
+
+from pyunshare.command import main  # noqa: E402
+
+main("pyunshare" if __name__ == "__main__" else None)

@@ -5,7 +5,7 @@ import sys
 from .launch.startup import reserve_stdio_fds, restore_signals, undo_locale_coercion
 from .launch.steps import launch
 from .messages import Reporter, run_and_exit
-from .options.parser import CommandLine
+from .options.parser import take_options
 from .options.request import Request
 
 TYPE_CHECKING = False
@@ -31,9 +31,9 @@ def _run(reporter: Reporter) -> int:
     restore_signals()
     reserve_stdio_fds()
     undo_locale_coercion()
-    command_line = CommandLine(reporter.argv)
+    argv = [*reporter.argv]
     request = reporter.request = Request()
-    for option, value in command_line:
+    for option, value in take_options(argv):
         if option in ("help", "version"):
             from .options.help import help_text, print_text, version_text
 
@@ -41,4 +41,4 @@ def _run(reporter: Reporter) -> int:
             return print_text(help_text(name) if option == "help" else version_text(name))
         request.add(option, value)
     request.check()
-    return launch(request, command_line.program, reporter)
+    return launch(request, argv, reporter)

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 
 class Failure(Exception):
-    """A step of a launch that failed.
+    """What ends a launch: a step that failed, or an option or value that is wrong.
 
     ``wording`` is the message, and ``message`` the same in English; ``errno`` is the reason to
     print after it, if there is one, and ``status`` the exit status that unshare(1) has for such a
     failure. ``step`` is the system call, or the action, that failed, such as "mount", and ``path``
-    the file that it was about, if any.
+    the file that it was about, if any. Without a step, the fault is the user's on any machine;
+    ``see_help`` then asks for the second line of getopt_long(3)'s complaints. What is ``reported``
+    another process has told the user already: newuidmap(1), say.
     """
 
     def __init__(
@@ -30,6 +32,8 @@ class Failure(Exception):
         step: str = "",
         path: "str | None" = None,
         status: int = 1,
+        see_help: bool = False,
+        reported: bool = False,
     ) -> None:
         self.wording = wording
         self.message = in_english(wording)
@@ -37,30 +41,11 @@ class Failure(Exception):
         self.step = step
         self.path = path
         self.status = status
+        self.see_help = see_help
+        self.reported = reported
 
     def __str__(self) -> str:
         return with_reason(self.message, self.errno)
-
-
-class UsageFailure(Failure):
-    """An option or a value that is wrong, whatever the machine.
-
-    ``see_help`` asks for the second line of getopt_long(3)'s complaints.
-    """
-
-    def __init__(
-        self, wording: "Wording", errno: "int | None" = None, see_help: bool = False
-    ) -> None:
-        Failure.__init__(self, wording, errno)
-        self.see_help = see_help
-
-
-class ReportedFailure(Failure):
-    """A failure that another process has reported: a helper, or newuidmap(1)."""
-
-
-class ParentGone(Failure):
-    """The parent of a forked program died before the program started; nobody is left to tell."""
 
 
 def in_english(wording: "Wording") -> str:

@@ -6,7 +6,7 @@ program.
 
 import posix
 
-from .errors import Failure, ParentGone, ReportedFailure, UsageFailure
+from .errors import Failure
 from .syscalls import fsencode, write_all
 
 TYPE_CHECKING = False
@@ -58,7 +58,7 @@ class Reporter:
         The status is 1 where not even the message can be printed.
         """
         status = failure.status
-        if not isinstance(failure, (ReportedFailure, ParentGone)):
+        if not failure.reported:
             try:
                 write_all(STANDARD_ERROR, self._text(failure))
             except (OSError, UnicodeError):
@@ -95,7 +95,7 @@ class Reporter:
             except Exception:
                 pass  # no catalogue, no locale: in English then
         text = f"{self.name}: {failure}\n"
-        if isinstance(failure, UsageFailure) and failure.see_help:
+        if failure.see_help:
             text += f"Try '{self.name} --help' for more information.\n"
         return fsencode(text)
 

@@ -8,7 +8,6 @@ has typed may be of no encoding at all.
 import _locale
 import posix
 
-from .errors import UsageFailure
 from .syscalls import fsencode
 
 TYPE_CHECKING = False
@@ -26,7 +25,7 @@ def translated(name: str, failure: "Failure") -> bytes:
     """Return what to print of an error; an exception means that this cannot be done."""
     _locale.setlocale(_locale.LC_ALL, "")
     program = fsencode(name)
-    if isinstance(failure, UsageFailure) and failure.see_help:
+    if failure.see_help:
         assert isinstance(failure.wording, tuple)
         hint = _fill(_catalogued(SEE_HELP, UTIL_LINUX), [program])
         return _option_error(program, failure.wording) + b"\n" + hint

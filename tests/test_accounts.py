@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 from errno import EACCES, EINVAL, ENOENT, ERANGE
@@ -200,3 +201,20 @@ def test_id_of_an_unknown_name(kind: str) -> None:
     with pytest.raises(OSError, match="no such name") as caught:
         id_of_name(kind, "no such name")
     assert caught.value.errno == EINVAL
+
+
+def test_users_and_groups_of_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: SimpleNamespace(pw_uid=5))
+    monkeypatch.setattr(grp, "getgrnam", lambda name: SimpleNamespace(gr_gid=6))
+    assert (id_of_name("uid", "x"), id_of_name("gid", "x")) == (5, 6)
+
+
+@pytest.mark.parametrize("kind", ["uid", "gid"])
+def test_a_name_without_a_database(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stat(path: str) -> None:
+        raise OSError(ENOENT, path)
+
+    monkeypatch.setattr("posix.stat", stat)
+    with pytest.raises(OSError, match="passwd" if kind == "uid" else "group") as caught:
+        id_of_name(kind, "no such name")
+    assert caught.value.errno == ENOENT

@@ -980,7 +980,7 @@ def test_importing_the_package_is_almost_free() -> None:
         shown = subprocess.run(words, env=environment, capture_output=True, check=True, text=True)
         return set(shown.stdout.split())
 
-    assert modules("import pyunshare") - modules("pass") == {"pyunshare", "pyunshare.version"}
+    assert modules("import pyunshare") - modules("pass") == {"pyunshare"}
 
 
 def test_names_of_the_package() -> None:

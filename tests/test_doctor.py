@@ -20,7 +20,6 @@ from pyunshare.diagnostics.system import System
 from pyunshare.doctor import checks
 from pyunshare.doctor.__main__ import run
 from pyunshare.doctor.report import Outcome
-from pyunshare.errors import ReportedFailure
 from tests.helpers import support
 from tests.helpers.machine import needs
 from tests.helpers.support import (
@@ -261,8 +260,8 @@ def test_what_a_child_may_say(record: bytes, expected: tuple[object, ...] | None
         assert found is None
     else:
         assert found is not None
-        is_reported = isinstance(found, ReportedFailure)
-        assert (found.step, found.errno, found.path, found.status, is_reported) == expected
+        shown = found.step, found.errno, found.path, found.status, found.reported
+        assert shown == expected
 
 
 def test_who_is_tried_beside_root(monkeypatch: pytest.MonkeyPatch) -> None:

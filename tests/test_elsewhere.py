@@ -15,7 +15,7 @@ import pytest
 from pyunshare import syscalls
 from pyunshare.errors import Failure
 from pyunshare.launch import steps as launch
-from pyunshare.options.parser import CommandLine
+from pyunshare.options.parser import take_options
 from pyunshare.options.request import Request
 from pyunshare.options.signals import signal_number, signal_numbers
 from tests.helpers import support
@@ -23,7 +23,7 @@ from tests.helpers import support
 
 def request_of(*words: str) -> Request:
     """Return what a command line asks for."""
-    return Request.from_options(CommandLine([*words]))
+    return Request.from_options(take_options([*words]))
 
 
 # Launches that call the C library with any Python, and some for which posix.unshare() will do

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
-from errno import EINVAL, ENOENT
+from errno import EFBIG, EINVAL, ELOOP, ENOENT
 from pathlib import Path
 
 import pytest
 
 from pyunshare.errors import Failure
-from pyunshare.files import read_file, write_file
+from pyunshare.files import (
+    BLOCK,
+    LARGEST_FILE,
+    LONGEST_LINE,
+    read_file,
+    read_lines,
+    write_file,
+)
 
 SIZES = [0, 1, (1 << 16) - 1, 1 << 16, (1 << 16) + 1, 3 << 16]
 
@@ -57,6 +65,71 @@ def test_nothing_else_is_read_or_waited_for(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("nothing_stays_open")
+@pytest.mark.usefixtures("nothing_stays_open")
+@pytest.mark.parametrize("size", [LARGEST_FILE, LARGEST_FILE + 2 * BLOCK])
+def test_what_is_too_large_is_not_read(size: int, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    os.truncate(file, size)
+    if size <= LARGEST_FILE:
+        assert len(read_file(str(file))) == size
+        return
+    with pytest.raises(OSError, match="too large") as caught:
+        read_file(str(file))
+    assert caught.value.errno == EFBIG
+
+
+@pytest.mark.usefixtures("nothing_stays_open")
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", []),
+        (b"a", [b"a"]),
+        (b"a\n", [b"a"]),
+        (b"\n\na", [b"", b"", b"a"]),
+        (b"a\0b\nc\0", [b"a", b"c"]),
+        (b"x" * (BLOCK - 1) + b"\nyz", [b"x" * (BLOCK - 1), b"yz"]),
+        (b"x" * (BLOCK - 2) + b"\nyz\n", [b"x" * (BLOCK - 2), b"yz"]),
+        (b"a\n" + b"x" * BLOCK + b"\nb\n", [b"a", b"x" * BLOCK, b"b"]),
+        (b"a\n" + b"x" * (LONGEST_LINE + BLOCK) + b"\nb", [b"a", b"x" * LONGEST_LINE, b"b"]),
+        (b"x" * (3 * BLOCK), [b"x" * LONGEST_LINE]),
+    ],
+    ids=lambda value: f"{value[:5]!r}",
+)
+def test_lines(content: bytes, expected: list[bytes], tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    assert list(read_lines(str(file))) == expected
+
+
+@pytest.mark.usefixtures("nothing_stays_open")
+@pytest.mark.parametrize("path", ["/", "/dev/zero", "/dev/null"])
+def test_what_has_no_lines(path: str) -> None:
+    assert list(read_lines(path)) == []
+
+
+def test_lines_are_read_with_the_flags_that_are_given(tmp_path: Path) -> None:
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.write_bytes(b"a\n")
+    link.symlink_to(file)
+    assert list(read_lines(str(link))) == [b"a"]
+    with pytest.raises(OSError, match="ymbolic link") as caught:
+        list(read_lines(str(link), os.O_NOFOLLOW))
+    assert caught.value.errno == ELOOP
+
+
+@pytest.mark.parametrize("flags", [0, os.O_NOFOLLOW])
+def test_an_open_file_is_closed_by_execve(flags: int, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"a\nb\n")
+    lowest = os.dup(0)
+    os.close(lowest)
+    lines = read_lines(str(file), flags)
+    assert next(lines) == b"a"
+    assert not os.get_inheritable(lowest)
+    assert fcntl.fcntl(lowest, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+
+
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file") as caught:
         read_file(str(tmp_path / "missing"))

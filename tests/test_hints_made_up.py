@@ -17,7 +17,7 @@ from pyunshare.diagnostics import hint as hint_module
 from pyunshare.diagnostics.commands import printable
 from pyunshare.diagnostics.namespaces import is_older
 from pyunshare.diagnostics.system import INITIAL_USER_NAMESPACE, System
-from pyunshare.errors import Failure, ReportedFailure
+from pyunshare.errors import Failure
 from tests.helpers import support
 from tests.helpers.hinting import failed, hints_of
 
@@ -149,7 +149,7 @@ def test_newuidmap_on_a_mount_without_set_user_id(
     monkeypatch.setattr(maps, "found_program", lambda name, path: f"{path[0]}/{name}")
     line = "27 1 254:0 / /usr rw,nosuid - ext4 /dev/vda rw\n"
     root = machine(tmp_path, proc__self__mountinfo=line)
-    failure = ReportedFailure("", step="helper", path="newuidmap")
+    failure = Failure("", step="helper", path="newuidmap", reported=True)
     said = hints_of(["--map-users", "0:0:1", "true"], failure, root)
     assert said == hint("/usr/bin/newuidmap has no power on /usr, which is mounted nosuid")
 
@@ -218,7 +218,8 @@ def test_loaders_of_elf_files(head: bytes, expected: bytes) -> None:
 
 
 def test_other_failures_have_no_advice(tmp_path: Path) -> None:
-    assert hints_of(["true"], ReportedFailure("", step="helper", path="mapper"), tmp_path) == ""
+    reported = Failure("", step="helper", path="mapper", reported=True)
+    assert hints_of(["true"], reported, tmp_path) == ""
     assert hints_of(["true"], failed("fork", EINVAL), tmp_path) == ""
 
 
@@ -470,7 +471,7 @@ def test_a_newuidmap_of_nixos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(maps, "real_path", lambda path: path)
     wrapper = f"{maps.WRAPPERS_OF_NIXOS}/newuidmap"
     monkeypatch.setattr(maps, "is_privileged_tool", lambda path: path == wrapper)
-    failure = ReportedFailure("", step="helper", path="newuidmap")
+    failure = Failure("", step="helper", path="newuidmap", reported=True)
     said = hints_of(["--map-users", "0:1000:1", "true"], failure, tmp_path)
     assert f"{store} has no power of root's, and the newuidmap in /run/wrappers/bin does" in said
     assert "type: PATH=/run/wrappers/bin:$PATH " in said
@@ -520,10 +521,14 @@ NAMES = ["x;id>INJ;", "$(id)", "a b", "it's", "-f", "\x1b[2J", "a\u2800b", "type
         (["-m"], failed("mount", EACCES, "/"), {"label"}),
         (
             ["--map-users", "0:5:9"],
-            ReportedFailure("", step="helper", path="newuidmap"),
+            Failure("", step="helper", path="newuidmap", reported=True),
             {"subuid"},
         ),
-        (["--map-users", "0:5:9"], ReportedFailure("", step="helper", path="newuidmap"), {"PATH"}),
+        (
+            ["--map-users", "0:5:9"],
+            Failure("", step="helper", path="newuidmap", reported=True),
+            {"PATH"},
+        ),
         (["-T"], failed("unshare", EINVAL), {"release"}),
         (["-u"], failed("subids", None, "/etc/subuid"), {"nsswitch"}),
         (["-u"], failed("subids", None, "/etc/subuid"), {"user"}),

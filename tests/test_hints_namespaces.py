@@ -13,7 +13,7 @@ import pytest
 
 from pyunshare.diagnostics.rules import Hints
 from pyunshare.diagnostics.system import NAMESPACES
-from pyunshare.options.parser import CommandLine
+from pyunshare.options.parser import take_options
 from pyunshare.options.request import Request
 from tests.helpers import support
 from tests.helpers.faults import Fault, run_with_fault
@@ -464,7 +464,7 @@ def test_who_soon_cannot_fork(tmp_path: Path, words: list[str], is_warned: bool)
     script = tmp_path / "script"
     script.write_text(SCRIPT)
     words = [word.replace("SCRIPT", str(script)) for word in words]
-    request = Request.from_options(CommandLine(["-p", *words]))
+    request = Request.from_options(take_options(["-p", *words]))
     hints = Hints("unshare", ["-p", *words], request)
     hints.prepare()
     assert ("add --fork" in hints.about(None) or "--fork -p" in hints.about(None)) == is_warned

@@ -202,9 +202,8 @@ def test_modules_loaded_by_the_search(tmp_path: Path) -> None:
     searching = SCRIPT.with_name("pyunshare-searching")
     lister.write_text(LIST_MODULES)
     link.symlink_to(SCRIPT)
-    text = (support.CHECKOUT / "bin" / "pyunshare").read_text()
     place = 'directory = own + "/site-packages/pyunshare"'
-    _, tried_first, _ = parts = script.installed_script(text).partition(place)
+    _, tried_first, _ = parts = script.installed_script().partition(place)
     assert tried_first
     searching.write_text("directory = '/nonexistent'".join(parts[::2]))
     try:
@@ -307,9 +306,8 @@ def test_the_interpreter_that_the_first_line_names(monkeypatch: pytest.MonkeyPat
 # ---- the script -------------------------------------------------------------------------------
 
 
-def test_the_script_is_made_of_the_one_in_the_checkout() -> None:
-    text = (support.CHECKOUT / "bin" / "pyunshare").read_text()
-    _first_line, _, made = script.installed_script(text).partition("\n")
+def test_the_script_is_made_of_the_template() -> None:
+    _first_line, _, made = script.installed_script().partition("\n")
     _first_line, _, installed = SCRIPT.read_text().partition("\n")
     assert installed == made
 
@@ -333,32 +331,33 @@ def test_the_script_need_not_search(linked: bool, tmp_path: Path) -> None:
 
 
 def test_a_script_that_is_told_where_the_package_is(tmp_path: Path) -> None:
-    text = (support.CHECKOUT / "bin" / "pyunshare").read_text()
     library = sysconfig.get_path("purelib")
     interpreter, flags = SCRIPT.read_text().splitlines()[0].lstrip("#!").split()
     path, link = tmp_path / "pyunshare", tmp_path / "unshare"
     link.symlink_to(path)
-    path.write_text(script.installed_script(text, library))
+    path.write_text(script.installed_script(library))
     for each in (path, link):
         line = [interpreter, flags, each, "--version"]
         shown = subprocess.run(line, capture_output=True, text=True, check=True)
         assert shown.stdout.startswith(f"{each.name} from pyunshare ")
 
-    path.write_text(script.installed_script(text, "/nonexistent"))
+    path.write_text(script.installed_script("/nonexistent"))
     line = [interpreter, flags, path, "--version"]
     missing = subprocess.run(line, capture_output=True, text=True, check=False)
     assert missing.stderr == (
         f"{path}: cannot load pyunshare: [Errno 2] No such file or directory: "
-        "'/nonexistent/pyunshare/amalgamation.py'\n"
+        "'/nonexistent/pyunshare/loading.py'\n"
     )
     assert (missing.returncode, missing.stdout) == (1, "")
 
 
-@pytest.mark.parametrize("text", ["a\\b", "a = '''b'''"])
-def test_a_search_that_cannot_be_quoted_is_refused(text: str) -> None:
-    parts = ("#!python\n", "import posix\n", "prefix = 1\n", f"{text}\n", "main()\n")
-    with pytest.raises(ValueError, match="to be quoted"):
-        script.installed_script("# ---- then ----\n\n".join(parts))
+@pytest.mark.parametrize("library", [None, "/usr/lib/python3/dist-packages"])
+def test_what_the_script_quotes_can_be_quoted(library: str | None) -> None:
+    text = script.installed_script(library)
+    assert text.count("'''") == 2
+    quoted = text.split("'''")[1]
+    assert "\\" not in quoted
+    compile(quoted, "quoted", "exec")
 
 
 def test_the_library_that_packagers_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from building import script
 from tests.helpers import support
 from tests.helpers.faults import run_traced
 from tests.helpers.machine import needs
@@ -20,7 +21,6 @@ from tests.helpers.support import ENVIRONMENT, Program, Word
 from tests.test_isolation import LAUNCHES, hostile_root, named_after
 
 MAKER = support.CHECKOUT / "building" / "one_file.py"
-START = support.CHECKOUT / "building" / "one_file_main.py"
 OWN_VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -97,15 +97,15 @@ def test_a_python_that_nobody_has_compiled_for_takes_the_source(archive: Path) -
 
 
 def test_a_python_that_is_too_old_says_so() -> None:
-    ast.parse(START.read_text(), feature_version=(3, 4))
+    text = script.archived_script()
+    ast.parse(text, feature_version=(3, 4))
     statements = "import sys; sys.version_info = (3, 6, 0); sys.argv = ['pyunshare.pyz']; "
-    line = [sys.executable, "-ISc", f"{statements} exec(open({str(START)!r}).read())"]
+    statements += "sys.path.insert(0, '/nonexistent/pyunshare.pyz');"
+    line = [sys.executable, "-ISc", f"{statements} exec({text!r})"]
     shown = subprocess.run(line, check=False, capture_output=True, text=True)
     assert (shown.returncode, shown.stdout) == (1, "")
-    assert shown.stderr == (
-        "pyunshare.pyz: needs Python 3.9 or newer, and this is 3.6: "
-        "put another one before it, as in 'python3.9 -ISXutf8 pyunshare.pyz'\n"
-    )
+    needed = "needs CPython 3.9 or newer, and this is cpython 3.6"
+    assert shown.stderr == f"pyunshare.pyz: {needed}\n"
 
 
 @pytest.mark.parametrize("python", ["/nonexistent/python3", "/bin/false"])

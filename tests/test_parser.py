@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pyunshare.errors import UsageFailure
+from pyunshare.errors import Failure
 from pyunshare.messages import Reporter, run_and_exit
 from pyunshare.options.option import OPTIONS
 from tests.helpers import profiles, support
@@ -160,7 +160,7 @@ BAD_LINES = [
 def test_bad_line(words: list[str], options: list[str], complaint: str) -> None:
     found, _, error = support.parse(words)
     assert [name for name, _ in found] == options
-    assert isinstance(error, UsageFailure)
+    assert isinstance(error, Failure)
     assert (str(error), error.see_help, error.status) == (complaint, True, 1)
 
 

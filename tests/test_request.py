@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -10,7 +11,7 @@ from errno import ERANGE
 import pytest
 
 from pyunshare.errors import Failure
-from pyunshare.options.parser import CommandLine
+from pyunshare.options.parser import take_options
 from pyunshare.options.ranges import joined_ranges
 from pyunshare.options.request import BINFMT_MISC, Request
 from pyunshare.syscalls import (
@@ -45,7 +46,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def asked(line: str) -> Request:
     """Return what a command line asks for. Raises Failure at the first thing wrong with it."""
-    return Request.from_options(CommandLine(shlex.split(line)))
+    return Request.from_options(take_options(shlex.split(line)))
 
 
 def complaint(line: str) -> str:
@@ -337,6 +338,58 @@ def test_bad_setgroups(word: str) -> None:
 # ---- clocks -------------------------------------------------------------------------------------
 
 NO_TIME_NAMESPACE = "options --monotonic and --boottime require unsharing of a time namespace (-T)"
+
+
+@pytest.mark.parametrize(
+    ("line", "needs"),
+    [
+        ("", ""),
+        ("-u", ""),
+        ("-m", "needs_c_library"),
+        ("--mount-proc", "needs_c_library"),
+        ("--uts=x", "needs_helper needs_c_library"),
+        ("--map-users=0:0:1", "needs_helper"),
+        ("--map-groups=0:0:1", "needs_helper"),
+        ("--map-users=0:0:0 --map-groups=0:0:0", ""),
+        ("-r", ""),
+        ("-r --owner=0:0", "needs_helper changes_credentials needs_hints_early"),
+        ("--owner=0:0", "changes_credentials needs_hints_early"),
+        ("-S 0", "changes_credentials needs_hints_early"),
+        ("-G 0", "changes_credentials needs_hints_early"),
+        ("-R /", "needs_hints_early"),
+        ("-w /", ""),
+        ("--keep-caps", ""),
+        ("--keep-caps -U", "keeps_capabilities needs_c_library"),
+        ("-U", ""),
+        ("--kill-child", "needs_c_library"),
+        ("-p", "needs_hints_early"),
+        ("-p -f", ""),
+        ("-f", ""),
+    ],
+)
+def test_what_a_launch_needs(line: str, needs: str) -> None:
+    request = asked(line)
+    names = {name for name, value in vars(Request).items() if isinstance(value, property)}
+    assert {name for name in names if getattr(request, name)} == set(needs.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "is_refused"),
+    [
+        ("--map-group=0 --setgroups=allow", True),
+        ("-r --setgroups=allow", True),
+        ("--map-group=0 --setgroups=deny", False),
+        ("--map-user=0 --setgroups=allow", False),
+        ("--setgroups=allow", False),
+        ("--map-group=0", False),
+        ("--map-group=0 --map-groups=1:1:1 --setgroups=allow", False),
+    ],
+)
+def test_setgroups_and_one_group(line: str, is_refused: bool) -> None:
+    request = asked(line)
+    refusal = pytest.raises(Failure, match="mutually exclusive")
+    with refusal if is_refused else contextlib.nullcontext():
+        request.check_setgroups()
 
 
 def test_clock_offsets() -> None:

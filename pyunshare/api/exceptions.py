@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from functools import cache
 
-from ..errors import Failure, UsageFailure, with_reason
+from ..errors import Failure, with_reason
 
 
 class UsageError(ValueError):
@@ -57,11 +57,10 @@ def launch_errors() -> Iterator[None]:
     """Raise what the launch code raises as what it is to those who call it from Python."""
     try:
         yield
-    except UsageFailure as failure:
-        raise UsageError(str(failure)) from None
     except Failure as failure:
-        step = failure.step or "launch"
-        raise launch_error(failure.message, failure.errno, step, failure.path) from None
+        if not failure.step:
+            raise UsageError(str(failure)) from None
+        raise launch_error(failure.message, failure.errno, failure.step, failure.path) from None
 
 
 @cache

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ..errors import Failure, ReportedFailure
+from ..errors import Failure
 from ..launch.steps import enter
 from ..syscalls import CLONE_NEWUSER
 from .exceptions import launch_error, launch_errors
@@ -73,14 +73,17 @@ def _reporter() -> Iterator[Reporter]:
     with ours, theirs:
         try:
             yield Reporter(theirs.fileno())
-        except ReportedFailure as failure:
+        except Failure as failure:
+            if not failure.reported:
+                raise
             ours.setblocking(False)
             with contextlib.suppress(BlockingIOError):
                 number, step, path, message = fields_of(ours.recv(LONGEST_RECORD))
                 raise Failure(
                     message or "",
                     int(number) if number else None,
-                    step=step or "",
+                    step=step or "launch",
                     path=path,
                 ) from None
-            raise Failure(f"writing the id maps failed with status {failure.status}") from None
+            message = f"writing the id maps failed with status {failure.status}"
+            raise Failure(message, step="helper") from None

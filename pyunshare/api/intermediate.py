@@ -13,12 +13,12 @@ import marshal
 import posix
 import sys
 
-from ..errors import Failure, ParentGone
+from ..errors import Failure
 from ..launch.program import execute_file, start_program
 from ..launch.startup import reserve_stdio_fds
 from ..launch.steps import enter
 from ..messages import run_and_exit
-from ..options.parser import CommandLine
+from ..options.parser import take_options
 from ..options.request import Request
 from ..syscalls import clone_sibling, load_c_library, set_parent_death_signal
 from ..version import __version__
@@ -79,7 +79,7 @@ def _die_with(parent: int) -> None:
     """Have the kernel end this process when its parent ends, and the program with it."""
     set_parent_death_signal(_signal.SIGKILL)
     if posix.getppid() not in (parent, OUTSIDE):  # too late for the signal
-        raise ParentGone("the parent is gone")
+        posix._exit(1)
 
 
 def set_signals(ignored: "Iterable[int]", blocked: "Iterable[int]") -> None:
@@ -138,7 +138,7 @@ def _receive_and_do(channel: "_socket.socket", reporter: Reporter) -> int:
         return reporter.refuse(error)
     reserve_stdio_fds()
     set_signals(job["ignored"], job["blocked"])
-    request = Request.from_options(CommandLine(job["options"]))
+    request = Request.from_options(take_options(job["options"]))
     return become_program(request, job["argv"], job["env"], job["name"], job["parent"], reporter)
 
 
@@ -156,7 +156,7 @@ def _receive_job(channel: "_socket.socket") -> "tuple[dict[str, Any], list[int]]
     while len(data) < size or len(files) < number_of_files:
         part, more = _receive_part(channel)
         if not part:
-            raise ParentGone("the parent is gone")
+            posix._exit(1)
         data += part
         files += more
     return marshal.loads(data), files

@@ -12,20 +12,22 @@ from subprocess import Popen as SubprocessPopen
 from .exceptions import launch_error
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# As the installed command does it, and what it runs, where that has been built: bin/pyunshare.
-# Whatever is wrong with the files of the package by now, nothing of it is printed.
+# What the installed command runs, where that has been built: building/script.py. Whatever is
+# wrong with the files of the package by now, nothing of it is printed.
 _START = """\
 import _signal, posix, sys
 _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
 directory = sys.argv.pop(1)
 try:
-    from _frozen_importlib_external import SourceFileLoader
+    with open(directory + "/loading.py", encoding="utf-8") as file:
+        exec(file.read())
     try:
-        loader = SourceFileLoader("amalgamation", directory + "/amalgamation.py")
+        loader = careful_loader()("amalgamation", directory + "/amalgamation.py")
         exec(loader.get_code("amalgamation"))
     except OSError:
         package = sys.modules["pyunshare"] = type(sys)("pyunshare")
         package.__path__ = [directory]
+        load_carefully(directory)
     from pyunshare.api.intermediate import main
     main()
 finally:

@@ -5,7 +5,6 @@ Records go over a socket that keeps them apart. That end of it closes when the p
 
 import posix
 
-from ..errors import ParentGone, ReportedFailure
 from ..syscalls import fsdecode, fsencode
 
 TYPE_CHECKING = False
@@ -39,11 +38,10 @@ class Reporter:
 
     def report(self, failure: "Failure") -> int:
         """Send what failed, if anybody listens, and return the exit status that follows."""
-        if not isinstance(failure, ParentGone):
-            message = failure.message
-            if isinstance(failure, ReportedFailure):  # by another program, such as newuidmap(1)
-                message = f"writing the id maps failed with status {failure.status}"
-            self._send_all(FAILED, failure.errno, failure.step or "launch", failure.path, message)
+        message = failure.message
+        if failure.reported:  # by another program, such as newuidmap(1)
+            message = f"writing the id maps failed with status {failure.status}"
+        self._send_all(FAILED, failure.errno, failure.step or "launch", failure.path, message)
         return failure.status
 
     def refuse(self, error: OSError) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import posix
 import sys
 
-from ..errors import Failure, UsageFailure
+from ..errors import Failure
 from ..options.option import BY_NAME
-from ..options.parser import CommandLine
+from ..options.parser import take_options
 from ..syscalls import CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, fsdecode
 from .commands import Command, printable, shown
 from .system import USUAL_DIRECTORIES, found_program
@@ -227,22 +227,22 @@ def typed_name(name: str, for_root: bool = False) -> list[str]:
 
 def program_of(argv: list[str]) -> list[str]:
     """Return the program and its arguments in the words of a command line."""
-    command_line = CommandLine(argv)
+    rest = [*argv]
     try:
-        for _ in command_line:
+        for _ in take_options(rest):
             pass
-    except UsageFailure:
+    except Failure:
         return []
-    return command_line.program
+    return rest
 
 
 def options_of(words: list[str]) -> list[tuple[str, str | None]]:
     """Return the options, and their values, that are before any fault."""
     found = []
     try:
-        for option in CommandLine(words):
+        for option in take_options([*words]):
             found.append(option)
-    except UsageFailure:
+    except Failure:
         pass
     return found
 
@@ -268,8 +268,8 @@ def without_options(words: list[str], names: tuple[str, ...]) -> list[str]:
 
 def _is_complete(words: list[str]) -> bool:
     try:
-        for _ in CommandLine(words):
+        for _ in take_options([*words]):
             pass
-    except UsageFailure:
+    except Failure:
         return False
     return True

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import posix
 
-from ..errors import UsageFailure
+from ..errors import Failure
 from ..files import FILE_TYPE, REGULAR_FILE
 from ..options.option import BY_NAME, OPTIONS
-from ..options.parser import CommandLine
+from ..options.parser import take_options
 from ..options.signals import signal_numbers
 from ..syscalls import CLONE_NEWPID, fsdecode
 from .commands import Command, path_argument
@@ -228,12 +228,12 @@ def short_option_with_value(context: FailureContext) -> Hint | None:
 
 def _faulty_word(argv: list[str]) -> tuple[int, str]:
     """Return where the grammar of a command line is broken, and the word that is there."""
-    command_line = CommandLine(argv)
+    rest = [*argv]
     try:
-        for _ in command_line:
+        for _ in take_options(rest):
             pass
-    except UsageFailure:
-        position = len(argv) - len(command_line.program) - 1
+    except Failure:
+        position = len(argv) - len(rest) - 1
         return position, argv[position]
     return 0, ""
 

@@ -24,7 +24,7 @@ from errno import (
     EUSERS,
 )
 
-from ..errors import Failure, ReportedFailure, UsageFailure
+from ..errors import Failure
 from . import files, maps, namespaces, programs
 from .hint import OR, FailureContext, Hint
 from .system import System
@@ -203,9 +203,9 @@ class Hints:
 
     def find(self, failure: Failure, rehearse: Rehearse | None = None) -> Hint | None:
         """Return the hint for a failure, if one is found in time."""
-        if isinstance(failure, ReportedFailure) and failure.status in (126, 127):
+        if failure.reported and failure.status in (126, 127):
             return None  # it could not be executed, which the process has reported that tried
-        step = USAGE if isinstance(failure, UsageFailure) else failure.step
+        step = failure.step or USAGE
         context = self._context(failure, rehearse)
         before = _signal.signal(_signal.SIGALRM, _give_up)
         _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [_signal.SIGALRM])

@@ -24,7 +24,7 @@ from ..diagnostics.maps import SUBORDINATE_FILES
 from ..diagnostics.probes import outcome
 from ..diagnostics.rules import RULES, Hints
 from ..diagnostics.system import NAMESPACES, Namespace, System, number, read_file
-from ..errors import Failure, ReportedFailure
+from ..errors import Failure
 from ..launch import binfmt, helpers  # noqa: F401 - for a child that cannot read them
 from ..launch.program import start_program
 from ..launch.rehearsal import rehearse
@@ -32,7 +32,7 @@ from ..launch.steps import enter
 from ..messages import STANDARD_ERROR, run_and_exit
 from ..options import accounts, signals, values  # noqa: F401 - likewise
 from ..options.option import BY_NAME
-from ..options.parser import CommandLine
+from ..options.parser import take_options
 from ..options.request import BINFMT_MISC, Request
 from ..syscalls import call, load_c_library
 from .report import NAME, Finding, Outcome, Report, Trial
@@ -227,7 +227,7 @@ class _Recorder:
 
     def report(self, failure: Failure) -> int:
         path = (failure.path or "").replace(self._own, "/proc/PID/")
-        record = f"{int(isinstance(failure, ReportedFailure))} {failure.status} "
+        record = f"{int(failure.reported)} {failure.status} "
         record += f"{failure.errno or 0} {failure.step} {path}\n"
         with contextlib.suppress(OSError):
             os.write(self._pipe, os.fsencode(record)[:LONGEST_RECORD])
@@ -246,13 +246,13 @@ def parse_record(record: bytes) -> Failure | None:
     numbers = [number(field) for field in (is_reported, status, errno)]
     if any(value is None or value > HIGHEST_ERRNO for value in numbers):
         return None
-    kind = ReportedFailure if numbers[0] else Failure
-    return kind(
+    return Failure(
         "",
         numbers[2] or None,
         step=STEPS.get(step, ""),
         path=PATHS.get(path, ""),
         status=numbers[1] or 1,
+        reported=bool(numbers[0]),
     )
 
 
@@ -271,7 +271,7 @@ def _tried(options: list[str], system: System, become: Become | None = None) -> 
     argv = [*options, "true"]
     request = Request()
     with contextlib.suppress(Failure):
-        for name, value in CommandLine(argv):
+        for name, value in take_options([*argv]):
             request.add(name, value)
     hint = Hints(NAME, argv, request, system).find(failure, rehearse)
     message = " ".join(word for word in (failure.step, failure.path) if word) + " failed"
@@ -305,7 +305,7 @@ def _be_launch(
     options: list[str], become: Become | None, pipe: int
 ) -> int:  # pragma: no cover - in a child process
     (become or _have_nothing)(pipe)
-    child = enter(Request.from_options(CommandLine(options)), _Recorder(pipe))
+    child = enter(Request.from_options(take_options([*options])), _Recorder(pipe))
     if child:
         child.release()
         return child.wait()

@@ -6,7 +6,7 @@ ids, of the namespaces that it leaves.
 
 import posix
 
-from ..errors import Failure, ReportedFailure, checked
+from ..errors import Failure, checked
 from ..files import write_file
 from ..messages import run_and_exit
 from ..syscalls import (
@@ -168,4 +168,4 @@ def _check_status(name: str, status: int) -> None:
         raise Failure(f"{name} was killed by signal {signal}", step="helper", path=name)
     if status:
         status = posix.WEXITSTATUS(status)
-        raise ReportedFailure(f"{name} failed", status=status, step="helper", path=name)
+        raise Failure(f"{name} failed", status=status, step="helper", path=name, reported=True)

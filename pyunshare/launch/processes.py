@@ -5,7 +5,7 @@ import posix
 from _signal import SIGCHLD, SIGINT, SIGTERM
 from posix import F_LOCK, F_TEST, F_ULOCK
 
-from ..errors import Failure, ParentGone, checked
+from ..errors import Failure, checked
 from ..syscalls import open_file_of_our_own, set_parent_death_signal
 
 # The bytes of a SyncLock, as lockf(3) counts them from where the file's offset is
@@ -76,21 +76,21 @@ class Child:
     def start(self, held: bool) -> None:
         """In the child: take back the caller's signal mask, and wait to be released if ``held``.
 
-        Raises ParentGone if nobody is left to do that.
+        If nobody is left to do that, this process ends.
         """
         _signal.pthread_sigmask(_signal.SIG_SETMASK, self._signal_mask)
         if held and self._lock and not self._lock.wait():
-            raise ParentGone("the parent is gone")
+            posix._exit(1)
 
     def arm_death_signal(self, signal: "int | None") -> None:
         """In the child: have the kernel send it a signal, if one is given, when its parent dies.
 
-        Raises ParentGone if the parent is dead already, for then the signal would not come.
+        If the parent is dead already, the signal would not come, and this process ends.
         """
         if signal is not None:
             checked("prctl", "prctl failed", set_parent_death_signal, signal)
             if self._lock and not self._lock.parent_exists():
-                raise ParentGone("the parent is gone")
+                posix._exit(1)
 
     def release(self) -> None:
         """In the parent: let the child go on if it waits for that."""
@@ -148,4 +148,4 @@ def _die_of(signal: int) -> None:
     except OSError:
         pass  # SIGKILL needs neither, and two signals are the C library's own
     posix.kill(posix.getpid(), signal)
-    raise Failure("child exit failed")  # process 1 of a PID namespace outlives it
+    raise Failure("child exit failed", step="kill")  # process 1 of a PID namespace outlives it

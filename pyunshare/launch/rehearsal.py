@@ -3,7 +3,7 @@
 import posix
 
 from ..messages import STANDARD_ERROR
-from ..options.parser import CommandLine
+from ..options.parser import take_options
 from ..options.request import Request
 from ..syscalls import CLONE_NEWNS, MS_SLAVE, load_c_library, mount, unshare
 from .mounts import set_propagation
@@ -32,7 +32,7 @@ def rehearse(argv: "list[str]") -> None:
     null = posix.open("/dev/null", posix.O_RDWR)
     for fd in range(STANDARD_ERROR + 1):
         posix.dup2(null, fd)
-    request = Request.from_options(CommandLine(argv))
+    request = Request.from_options(take_options([*argv]))
     if request.files:  # nothing may stay bound
         load_c_library()
         unshare(CLONE_NEWNS)

@@ -137,7 +137,8 @@ def _load_c_library() -> None:
     try:
         load_c_library()
     except (ImportError, OSError) as error:
-        raise Failure(f"this Python cannot call the C library: {error}") from None
+        message = f"this Python cannot call the C library: {error}"
+        raise Failure(message, step="dlopen") from None
 
 
 def _change_group(gid: "int | None", reporter: "AnyReporter") -> None:

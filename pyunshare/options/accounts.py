@@ -7,7 +7,7 @@ namespaces change.
 import posix
 from errno import EINVAL, ERANGE
 
-from ..errors import Failure, UsageFailure, checked
+from ..errors import Failure, checked
 from ..files import read_lines
 from ..syscalls import fsdecode
 from .values import DIGITS, NO_ID, UNSIGNED_32_BIT, integer, unsigned
@@ -21,14 +21,14 @@ def user_or_group_id(kind: str, text: str) -> int:
     try:
         number = integer(text, UNSIGNED_32_BIT)
     except OverflowError:
-        raise UsageFailure(complaint, ERANGE) from None
+        raise Failure(complaint, ERANGE) from None
     except ValueError:
         try:
             return id_of_name(kind, text)
         except OSError as error:
-            raise UsageFailure(complaint, error.errno) from None
+            raise Failure(complaint, error.errno) from None
     if number == NO_ID:
-        raise UsageFailure(complaint, EINVAL)
+        raise Failure(complaint, EINVAL)
     return number
 
 
@@ -65,7 +65,7 @@ def subordinate_ids(kind: str) -> "tuple[int, int]":
         if len(fields) == 3 and (fields[0] == user or _is_number(fields[0], uid)):
             try:
                 start, count = (unsigned(text, "failed to parse subid map") for text in fields[1:])
-            except UsageFailure as wrong:  # but the machine's fault, not the user's
+            except Failure as wrong:  # but the machine's fault, not the user's
                 raise Failure(wrong.wording, wrong.errno, step="subids", path=path) from None
             return start, count
     raise Failure(('no line matching user "%s" in %s', user, path), step="subids", path=path)

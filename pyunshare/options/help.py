@@ -67,5 +67,5 @@ def print_text(text: str) -> int:
         write_all(STANDARD_OUTPUT, fsencode(text))
     except OSError as error:
         if error.errno != EBADF:
-            raise Failure("write error", error.errno) from None
+            raise Failure("write error", error.errno, step="write") from None
     return 0

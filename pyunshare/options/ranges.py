@@ -1,6 +1,6 @@
 """Ranges of ids to map, and how they share a map with a single id: user_namespaces(7)."""
 
-from ..errors import UsageFailure
+from ..errors import Failure
 from .values import UNSIGNED_32_BIT, integer
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ class Range:
 def ranges_for(kind: str, value: str) -> "list[Range]":
     """Return the ranges of "uid"s or "gid"s that a value of --map-users or --map-groups stands for.
 
-    Raises UsageFailure, and Failure where the machine has no such ids.
+    Raises Failure, also where the machine has no such ids.
     """
     if value in ("auto", "subids"):
         from .accounts import subordinate_ids
@@ -55,7 +55,7 @@ def parse_range(text: str) -> Range:
     try:
         inner, outer, count = (integer(part, UNSIGNED_32_BIT) for part in parts)
     except (ValueError, OverflowError):
-        raise UsageFailure(("invalid mapping '%s'", text)) from None
+        raise Failure(("invalid mapping '%s'", text)) from None
     return Range(inner, outer, count)
 
 

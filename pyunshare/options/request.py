@@ -7,7 +7,7 @@ the machine are those that a value stands for: user names, subordinate ids, the 
 import _signal
 import posix
 
-from ..errors import UsageFailure
+from ..errors import Failure
 from ..syscalls import (
     CLOCK_BOOTTIME,
     CLOCK_MONOTONIC,
@@ -70,28 +70,28 @@ class Request:
         return request
 
     def add(self, name: str, value: "str | None") -> None:
-        """Take in one option. Raises UsageFailure for a value that is none.
+        """Take in one option. Raises Failure for a value that is none.
 
-        Raises Failure where the machine does not have what the value stands for.
+        It does so too where the machine does not have what the value stands for.
         """
         self.flags |= _FLAGS[name]
         _ACTIONS[name](self, name, value)
 
     def check(self) -> None:
-        """Raise UsageFailure if the options, each of them good, do not go together."""
+        """Raise Failure if the options, each of them good, do not go together."""
         if self.clock_offsets and not self.flags & CLONE_NEWTIME:
-            raise UsageFailure(
+            raise Failure(
                 "options --monotonic and --boottime require unsharing of a time namespace (-T)"
             )
 
     def check_setgroups(self) -> None:
-        """Raise UsageFailure if setgroups(2) is to be allowed, but one group mapped.
+        """Raise Failure if setgroups(2) is to be allowed, but one group mapped.
 
         That mapping denies it. The command looks only when it comes to the map, as the reference
         does.
         """
         if self.groups.is_single and self.setgroups == "allow":
-            raise UsageFailure("options --setgroups=allow and --map-group are mutually exclusive")
+            raise Failure("options --setgroups=allow and --map-group are mutually exclusive")
 
     @property
     def needs_helper(self) -> bool:
@@ -201,13 +201,13 @@ def _owner(request: Request, name: str, value: str) -> None:
 
 def _propagation(request: Request, name: str, value: str) -> None:
     if value not in PROPAGATION:
-        raise UsageFailure(("unsupported propagation mode: %s", value))
+        raise Failure(("unsupported propagation mode: %s", value))
     request.propagation = PROPAGATION[value]
 
 
 def _setgroups(request: Request, name: str, value: str) -> None:
     if value not in ("allow", "deny"):
-        raise UsageFailure(("unsupported --setgroups argument '%s'", value))
+        raise Failure(("unsupported --setgroups argument '%s'", value))
     request.setgroups = value
 
 

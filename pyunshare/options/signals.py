@@ -3,7 +3,7 @@
 import _signal
 from _signal import SIGRTMAX, SIGRTMIN
 
-from ..errors import UsageFailure
+from ..errors import Failure
 from .values import DIGITS
 
 
@@ -28,7 +28,7 @@ def signal_number(text: str) -> int:
     if number is None:
         number = _real_time_signal(name)
     if number is None:
-        raise UsageFailure(("unknown signal: %s", text))
+        raise Failure(("unknown signal: %s", text))
     return number
 
 

@@ -2,7 +2,7 @@
 
 from errno import ERANGE
 
-from ..errors import UsageFailure
+from ..errors import Failure
 
 UNSIGNED_32_BIT = range(1 << 32)
 UNSIGNED_64_BIT = range(1 << 64)
@@ -46,9 +46,9 @@ def _number(text: str, limits: range, complaint: str) -> int:
     try:
         return integer(text, limits)
     except ValueError:
-        raise UsageFailure(("%s: '%s'", (complaint,), text)) from None
+        raise Failure(("%s: '%s'", (complaint,), text)) from None
     except OverflowError:
-        raise UsageFailure(("%s: '%s'", (complaint,), text), ERANGE) from None
+        raise Failure(("%s: '%s'", (complaint,), text), ERANGE) from None
 
 
 def unsigned(text: str, complaint: str) -> int:
@@ -66,5 +66,5 @@ def owner(text: str) -> "tuple[int | None, int | None]":
     try:
         uid, gid = (integer(part, UNSIGNED_32_BIT) for part in text.split(":"))
     except (ValueError, OverflowError):
-        raise UsageFailure("failed to parse owner") from None
+        raise Failure("failed to parse owner") from None
     return (None if uid == NO_ID else uid), (None if gid == NO_ID else gid)

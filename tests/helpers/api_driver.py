@@ -42,12 +42,12 @@ def keywords_for(options: Any) -> dict[str, Any]:
 def by_interface(words: list[str]) -> int:
     """The status of the program, or that of the command where it was not started."""
     import pyunshare
-    from pyunshare.options.parser import CommandLine
+    from pyunshare.options.parser import take_options
 
-    line = CommandLine(words)
-    keywords = keywords_for(line)
+    program = [*words]
+    keywords = keywords_for(take_options(program))
     try:
-        return pyunshare.run(line.program, **keywords).returncode
+        return pyunshare.run(program, **keywords).returncode
     except (pyunshare.LaunchError, pyunshare.UsageError) as failure:
         step = getattr(failure, "step", "")
         if step != "helper":  # which has said itself what is wrong

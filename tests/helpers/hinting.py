@@ -17,7 +17,7 @@ import pytest
 from pyunshare.diagnostics.rules import Hints
 from pyunshare.diagnostics.system import System
 from pyunshare.errors import Failure
-from pyunshare.options.parser import CommandLine
+from pyunshare.options.parser import take_options
 from pyunshare.options.request import Request
 from tests.helpers import support
 from tests.helpers.support import (
@@ -115,7 +115,7 @@ def hints_of(words: list[str], failure: Failure, root: Path, others_work: bool =
     def rehearse(argv: list[str]) -> None:
         assert others_work
 
-    request = Request.from_options(CommandLine(words))
+    request = Request.from_options(take_options([*words]))
     return Hints("unshare", words, request, System(str(root))).about(failure, rehearse)
 
 

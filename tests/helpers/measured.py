@@ -91,6 +91,7 @@ def main() -> None:
         import pyunshare.api.intermediate
 
         pyunshare.api.intermediate.main()
+    sys.argv[0] = "pyunshare"
     import pyunshare.__main__  # python3 -m pyunshare, which does not return
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple, TypeVar, Union
 
 from pyunshare.errors import Failure
-from pyunshare.options.parser import CommandLine
+from pyunshare.options.parser import take_options
 
 Word = Union[str, bytes]
 Found = TypeVar("Found")
@@ -45,14 +45,14 @@ PR_SET_CHILD_SUBREAPER = 36
 
 def parse(argv: Sequence[str]) -> tuple[list[tuple[str, str | None]], list[str], Failure | None]:
     """The options of a command line, its program, and what the grammar has against it."""
-    line = CommandLine([*argv])
+    rest = [*argv]
     options: list[tuple[str, str | None]] = []
     try:
-        for option in line:
+        for option in take_options(rest):
             options.append(option)
     except Failure as failure:
-        return options, line.program, failure
-    return options, line.program, None
+        return options, rest, failure
+    return options, rest, None
 
 
 # ---- the workspace ------------------------------------------------------------------------------
