@@ -15,7 +15,7 @@ import pytest
 from pyunshare.diagnostics import rules
 from pyunshare.diagnostics.hint import FailureContext, Hint
 from pyunshare.diagnostics.rules import RULES
-from pyunshare.options.parser import CommandLine
+from pyunshare.options.parser import take_options
 from pyunshare.options.request import Request
 from tests.helpers import support
 from tests.helpers.faults import Fault, run_traced, run_with_fault
@@ -355,7 +355,7 @@ def test_a_cause_is_looked_for_no_longer_than_its_time(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(rules, "PATIENCE", 0.5)
     monkeypatch.setattr(rules, "RULES", (("unshare", rules.ANY, "", (find,)),))
-    request = Request.from_options(CommandLine(["-u", "true"]))
+    request = Request.from_options(take_options(["-u", "true"]))
     before = signal.getsignal(signal.SIGALRM)
     begin = time.monotonic()
     said = rules.Hints("unshare", ["-u", "true"], request).about(failed("unshare", errno.EPERM))
