@@ -53,16 +53,17 @@ def catalogue(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 class Hints:
     """Stands for the hints: it says what it is asked for."""
 
-    def __init__(self, name: str, argv: list[str], request: Request, rehearse: object) -> None:
+    def __init__(self, name: str, argv: list[str], request: Request) -> None:
         self.name = name
 
-    def prepare(self) -> None:
+    def prepare(self, rehearse: object) -> None:
         """Take a note."""
         self.name = f"prepared {self.name}"
 
-    def about(self, failure: Failure | None) -> str:
+    def about(self, failure: Failure | None, rehearse: object) -> str:
         """Return what is to be printed."""
-        return f"{self.name}: hint: {failure}\n"
+        can_try = ", and can try" if rehearse else ""
+        return f"{self.name}: hint: {failure}{can_try}\n"
 
 
 @pytest.fixture
@@ -203,7 +204,7 @@ def test_hints_are_loaded_in_time_or_not_at_all(
     environ: Environ, printed: list[str], hints: type[Hints]
 ) -> None:
     environ[b"PYUNSHARE_HINTS"] = b"always"
-    late, prepared, unasked = (Reporter("name", []) for _ in range(3))
+    late, prepared, unasked = (Reporter("name", [], lambda argv: None) for _ in range(3))
     late.request = prepared.request = Request()
     prepared.prepare_hints()
     for each in (late, prepared, unasked):
@@ -212,6 +213,18 @@ def test_hints_are_loaded_in_time_or_not_at_all(
         each.report(FAILURE)
     hint = "prepared name: hint: "
     assert printed == [ENGLISH, f"{hint}None\n", ENGLISH, f"{hint}{FAILURE}\n", ENGLISH]
+
+
+def test_nothing_is_tried_once_nothing_is_loaded(
+    environ: Environ, printed: list[str], hints: type[Hints]
+) -> None:
+    environ[b"PYUNSHARE_HINTS"] = b"always"
+    reporter = Reporter("name", [], lambda argv: None)
+    reporter.request = Request()
+    for _ in range(2):
+        reporter.report(FAILURE)
+        reporter.stop_loading()
+    assert [text.endswith("and can try\n") for text in printed] == [False, True, False, False]
 
 
 @pytest.mark.parametrize("error", [ValueError, MemoryError, KeyboardInterrupt])
@@ -236,5 +249,5 @@ def test_hints_that_cannot_be_prepared_are_none(
     environ: Environ, reporter: Reporter, hints: type[Hints], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environ[b"PYUNSHARE_HINTS"] = b"always"
-    monkeypatch.setattr(hints, "prepare", lambda self: 1 // 0)
+    monkeypatch.setattr(hints, "prepare", lambda self, rehearse: 1 // 0)
     reporter.prepare_hints()
