@@ -13,8 +13,7 @@ from building.addresses import addresses
 def on_its_own(readme: str, version: str) -> str:
     """Return the README with the addresses of what it links to and shows."""
     known = addresses()
-    files = known["files"].format(version=version)
-    pictures = known["pictures"].format(version=version)
+    files, pictures = (known[kind].format(version=version) for kind in ("files", "pictures"))
 
     def whole(match: "re.Match[str]") -> str:
         mark, text, target = match.groups()

@@ -167,12 +167,12 @@ def test_a_version_that_differs_is_named(file: str) -> None:
 # ---- addresses ----------------------------------------------------------------------------------
 
 
-def test_addresses_are_those_of_setup_cfg() -> None:
+def test_addresses_and_versions_are_those_of_the_project() -> None:
     known = addresses.addresses()
     for name, pattern, template in addresses.PLACES:
         text = (CHECKOUT / name).read_text()
-        start, end = addresses.span(text, pattern)
-        assert text[start:end] == template.format_map(known), f"{name}: run: tox -e generate"
+        for start, end in addresses.spans(text, pattern):
+            assert text[start:end] == template.format_map(known), f"{name}: run: tox -e generate"
 
 
 def test_no_address_stands_where_it_is_not_looked_after() -> None:
@@ -183,8 +183,8 @@ def test_no_address_stands_where_it_is_not_looked_after() -> None:
     for name in {name for name, _, _ in addresses.PLACES}:
         text = (source / name).read_text()
         for _, pattern, _ in (place for place in addresses.PLACES if place[0] == name):
-            start, end = addresses.span(text, pattern)
-            text = text[:start] + "." * (end - start) + text[end:]
+            for start, end in addresses.spans(text, pattern):
+                text = text[:start] + "." * (end - start) + text[end:]
         (source / name).write_text(text)
     placeholder = "pyunshare" + ".example"
     for path in filter(Path.is_file, source.rglob("*")):
@@ -195,11 +195,14 @@ def test_new_addresses_are_written_everywhere(tmp_path: Path) -> None:
     source = copy_of_checkout()
     settings = source / "setup.cfg"
     settings.write_text(settings.read_text().replace("pyunshare" + ".example", "new.example"))
+    (source / "pyunshare" / "version.py").write_text('__version__ = "7.7.7"\n')
     line = [sys.executable, "-m", "building.addresses"]
     subprocess.run(line, cwd=source, check=True)
     written = "".join((source / name).read_text() for name, _, _ in addresses.PLACES)
     assert "maintainers@new.example" in written
     assert "pyunshare" + ".example" not in written
+    for file in ("README.md", "docs/packaging.md", "packaging/rpm/pyunshare.spec"):
+        assert "7.7.7" in (source / file).read_text()
 
 
 def test_links_and_pictures_of_the_readme_lead_somewhere_on_pypi() -> None:
@@ -698,6 +701,25 @@ def test_the_apparmor_profile_is_one() -> None:
 
 
 # ---- RPM ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.thorough
+@needs("build", "rpmbuild", "setuptools")
+def test_rpm_packages_as_the_documentation_builds_them(dist: Path) -> None:
+    place = support.new_directory()
+    shutil.copy(the_sdist(dist), place)
+    (commands,) = commands_of("docs/packaging.md", "RPM")
+    without = "--nodeps --without check"  # which it says for a machine like this one
+    subprocess.run(
+        ["sh", "-ec", f'rpmbuild() {{ command rpmbuild {without} "$@"; }}\n{commands}'],
+        cwd=place,
+        env={**support.ENVIRONMENT, "HOME": str(place)},
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    assert len(list(place.glob("rpmbuild/RPMS/noarch/*.rpm"))) == 1
+    assert len(list(place.glob("rpmbuild/SRPMS/*.rpm"))) == 1
 
 
 @pytest.mark.thorough
