@@ -2,7 +2,7 @@
 
 import sys
 
-from .launch.startup import reserve_stdio_fds, restore_signals, undo_locale_coercion
+from .launch.startup import reserve_stdio_fds, restore_environ, restore_signals
 from .launch.steps import launch
 from .messages import Reporter, run_and_exit
 from .options.parser import take_options
@@ -30,7 +30,7 @@ def _rehearse(argv: "list[str]") -> None:
 def _run(reporter: Reporter) -> int:
     restore_signals()
     reserve_stdio_fds()
-    undo_locale_coercion()
+    restore_environ()
     argv = [*reporter.argv]
     request = reporter.request = Request()
     for option, value in take_options(argv):

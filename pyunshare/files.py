@@ -23,7 +23,12 @@ READING = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NOCTTY
 
 
 def read_file(path: str) -> str:
-    """Return the text of a regular file. Raises OSError, EFBIG for one that is too large.
+    """Return the text of a regular file. Raises OSError as read_bytes() does."""
+    return fsdecode(read_bytes(path))
+
+
+def read_bytes(path: str) -> bytes:
+    """Return what a regular file says. Raises OSError, EFBIG for one that is too large.
 
     Others may have put something else there: a pipe or a device to wait for, or without an end.
     """
@@ -38,7 +43,7 @@ def read_file(path: str) -> str:
             blocks.append(posix.read(fd, BLOCK))
     finally:
         posix.close(fd)
-    return fsdecode(b"".join(blocks))
+    return b"".join(blocks)
 
 
 def read_lines(path: str, flags: int = 0) -> "Iterator[bytes]":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from errno import (
@@ -498,10 +499,10 @@ def test_filter_env(monkeypatch: pytest.MonkeyPatch) -> None:
 SHOW_ENVIRONMENT = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from pyunshare.launch.startup import undo_locale_coercion
+from pyunshare.launch.startup import restore_environ
 from pyunshare.launch.program import execute_file
 if sys.argv[2] == "undo":
-    undo_locale_coercion()
+    restore_environ()
 execute_file("/bin/cat", ["cat", "/proc/self/environ"], None)
 """
 
@@ -546,7 +547,47 @@ def test_a_locale_of_the_callers_own_stays(value: bytes) -> None:
     assert passed_on(given) == given
 
 
+# What CPython takes out of its environment, from 3.11 on
+LAUNCHERS = [
+    [b"__PYVENV_LAUNCHER__=/x"],
+    [b"__PYVENV_LAUNCHER__=", b"A=1"],
+    [b"A=1", b"__PYVENV_LAUNCHER__=/x", b"B=2", b"B=3", b"malformed", b""],
+    [b"__PYVENV_LAUNCHER__=/x", b"__PYVENV_LAUNCHER__=/y", b"LC_CTYPE=C"],
+    [b"LANG=C", b"__PYVENV_LAUNCHER__=\xff"],
+    [b"__PYVENV_LAUNCHER__", b"X__PYVENV_LAUNCHER__=1", b"A=\n__PYVENV_LAUNCHER__=1"],
+]
+
+
+@pytest.mark.parametrize("given", LAUNCHERS, ids=repr)
+def test_what_python_takes_away_is_given_back(given: list[bytes]) -> None:
+    assert passed_on(given) == given
+
+
+def test_a_variable_is_given_back_to_getenv() -> None:
+    """Also where Python cannot reach the C library's variables: at the end then."""
+    taken = subprocess.run(
+        [sys.executable, "-ISB", "-c", WITHOUT_CTYPES, str(support.CHECKOUT)],
+        env={"__PYVENV_LAUNCHER__": "/x", "PATH": "/bin:/usr/bin", "LANG": "C.UTF-8"},
+        capture_output=True,
+        check=True,
+    )
+    assert b"__PYVENV_LAUNCHER__=/x" in taken.stdout.split(b"\0")
+
+
+WITHOUT_CTYPES = """
+import sys
+sys.path.insert(0, sys.argv[1])
+sys.modules["ctypes"] = None
+from pyunshare.launch.startup import restore_environ
+from pyunshare.launch.program import execute_file, getenv
+restore_environ()
+assert getenv("__PYVENV_LAUNCHER__", None) == "/x"
+execute_file("/bin/cat", ["cat", "/proc/self/environ"], None)
+"""
+
+
 entries = st.one_of(
+    st.sampled_from([b"__PYVENV_LAUNCHER__=" + value for value in (b"", b"/x", b"\xff")]),
     st.sampled_from(
         [b"LC_CTYPE=" + value for value in (b"C", b"POSIX", b"", b"C.UTF-8", b"UTF-8")]
     ),

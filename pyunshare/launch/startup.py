@@ -2,13 +2,15 @@
 
 import _signal
 import posix
+import sys
 
-from ..files import read_file
+from ..files import read_bytes
 from ..messages import ENGLISH, STANDARD_ERROR, locale_of_messages
-from ..syscalls import fsencode
 
 LC_CTYPE = b"LC_CTYPE"
 COERCED = (b"C.UTF-8", b"C.utf8", b"UTF-8")  # what Python may have set it to
+LAUNCHER = b"__PYVENV_LAUNCHER__"  # what Python takes away
+TAKES_LAUNCHER = sys.version_info >= (3, 11)
 
 
 def restore_signals() -> None:
@@ -36,27 +38,39 @@ def reserve_stdio_fds() -> None:
     posix.close(fd)
 
 
-def undo_locale_coercion() -> None:
-    """Take back what Python may have put into its own environment: LC_CTYPE.
+def restore_environ() -> None:
+    """Give the environment back what Python has taken from it, and take what it has put there.
 
     Nothing else has changed the environment since the start, so the C library's copy of it is
     then again what the caller gave, byte by byte and in the same order.
     """
-    if posix.environ.get(LC_CTYPE) not in COERCED:
+    is_coerced = posix.environ.get(LC_CTYPE) in COERCED
+    if not is_coerced and not TAKES_LAUNCHER:
         return
+    try:
+        given = read_bytes("/proc/self/environ")
+    except OSError:
+        given = b""
+    if is_coerced:
+        _undo_locale_coercion(given)
+    if TAKES_LAUNCHER and LAUNCHER in given:
+        from .environ import restore_variable
+
+        restore_variable(LAUNCHER, given)
+
+
+def _undo_locale_coercion(given: bytes) -> None:
+    """Take back LC_CTYPE, see PEP 538. Without ``given``, guess what the caller gave."""
     if locale_of_messages() not in ENGLISH:
         # Python has set all of the locale. Messages are to stay those of a C program without
         # one, and to need no catalogue: a new root would be asked for it.
         import _locale
 
         _locale.setlocale(_locale.LC_MESSAGES, "C")
-    try:
-        given = fsencode(read_file("/proc/self/environ")).split(b"\0")
-    except OSError:  # no /proc: a variable that Python has added stands last
-        given = []
-        if list(posix.environ)[-1] != LC_CTYPE:
-            given.append(LC_CTYPE + b"=" + posix.environ[LC_CTYPE])
-    for entry in given:
+    entries = given.split(b"\0")
+    if not given and list(posix.environ)[-1] != LC_CTYPE:  # what Python has added stands last
+        entries = [LC_CTYPE + b"=" + posix.environ[LC_CTYPE]]
+    for entry in entries:
         if entry.startswith(LC_CTYPE + b"="):
             value = entry[len(LC_CTYPE) + 1 :]
             posix.putenv(LC_CTYPE, value)

@@ -1,0 +1,26 @@
+"""The environment of this process as the C library has it: environ(7)."""
+
+import posix
+
+_kept: "list[object]" = []  # blocks that the C library uses and does not own
+
+
+def restore_variable(name: bytes, given: bytes) -> None:
+    """Give a variable back that Python has removed, in the place where it was.
+
+    ``given`` is what /proc/self/environ says. The whole block is restored, for setenv(3) would put
+    the variable at the end, and cannot express one that is there twice.
+    """
+    entries = given[:-1].split(b"\0")  # each entry ends with a NUL byte
+    values = [entry.partition(b"=")[2] for entry in entries if entry.startswith(name + b"=")]
+    if not values:
+        return
+    posix.environ[name] = values[0]
+    try:
+        import ctypes
+    except ImportError:  # a Python without it
+        posix.putenv(name, values[0])
+        return
+    block = (ctypes.c_char_p * (len(entries) + 1))(*entries, None)
+    _kept.append(block)
+    ctypes.c_void_p.in_dll(ctypes.CDLL(None), "environ").value = ctypes.addressof(block)
