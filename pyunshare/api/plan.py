@@ -44,6 +44,7 @@ class Plan:
             self.request.kept_variables = [os.fsdecode(name) for name in ours["whitelist_env"]]
         self.options = as_words(options)
         executable, shell = keywords.pop("executable", None), keywords.pop("shell", False)
+        self.argv: list[Any]
         self.argv, self.name = _argv_and_name(args, executable, shell)
         self.env: Mapping[bytes, bytes] | None = env_as_bytes(keywords.pop("env", None))
         if self.request.clear_env:
