@@ -1,6 +1,6 @@
 """The manual page man/pyunshare.1: ``python3 -m building.manual`` writes it anew.
 
-argparse-manpage makes the page of the parser that pyunshare.documentation draws from the table of
+argparse-manpage makes the page of the parser that building.argument_parser draws from the table of
 options. What it knows nothing of stands in man/, as man(7) source in parts under ``[headings]``:
 the other sections in sections.roff, and in options.roff what is to be said of each option beyond
 the sentence that the table has for it.
@@ -19,8 +19,8 @@ except ModuleNotFoundError:
     raise SystemExit("argparse-manpage is missing, which pip installs") from None
 
 from building.addresses import addresses
+from building.argument_parser import argument_parser
 from pyunshare import __version__
-from pyunshare.options.documentation import argument_parser
 from pyunshare.options.help import COMPATIBLE_WITH
 from pyunshare.options.table import GENERAL
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from pyunshare.options import documentation
-from pyunshare.options.documentation import argument_parser
+from building import argument_parser as documentation
+from building.argument_parser import argument_parser
 from pyunshare.options.option import BY_NAME, OPTIONS, Option
 from tests.helpers import support
 

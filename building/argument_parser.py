@@ -6,7 +6,7 @@ import than a launch takes.
 
 import argparse
 
-from .option import OPTIONS, Option
+from pyunshare.options.option import OPTIONS, Option
 
 
 def argument_parser(name: str = "pyunshare") -> argparse.ArgumentParser:
