@@ -31,6 +31,7 @@ CLONE_NEWNET = 0x40000000
 ENOENT = 2
 ENOEXEC = 8
 EBADF = 9
+EAGAIN = 11
 EACCES = 13
 ENODEV = 19
 ENOTDIR = 20
@@ -57,6 +58,8 @@ SIZE_OF_CLONE_ARGS = 64  # those of Linux 5.3
 # <linux/time.h>, see time_namespaces(7)
 CLOCK_MONOTONIC = 1
 CLOCK_BOOTTIME = 7
+
+NO_ID = (1 << 32) - 1  # (uid_t) -1: "leave it as it is" to the kernel, and nobody's id
 
 # What load_c_library() sets, and the C library's functions that have been called so far
 _look_up: "Callable[[str], Callable[..., int]] | None" = None
@@ -145,15 +148,17 @@ HAS_UNSHARE = hasattr(posix, "unshare")  # since CPython 3.12
 unshare: "Callable[[int], None]" = getattr(posix, "unshare", _c_unshare)
 
 
-def open_file_of_our_own() -> int:
+def open_file_to_lock() -> int:
     """Open a file that no other process has to do with, to lock it: memfd_create(2).
 
-    Where that is missing or refused, one of the process's own files in /proc serves as well.
+    Where that is missing or refused, a pipe serves as well, of which one end is closed again.
     """
     try:
         return posix.memfd_create("pyunshare", posix.MFD_CLOEXEC)
-    except (AttributeError, OSError):  # a Python made for an old C library; a seccomp(2) filter
-        return posix.open("/proc/self/comm", posix.O_RDWR | posix.O_CLOEXEC)
+    except (AttributeError, OSError):  # a Python made for an old C library; seccomp(2), sysctl(8)
+        reading, writing = posix.pipe2(posix.O_CLOEXEC)
+        posix.close(reading)
+        return writing
 
 
 def mount(source: str, target: str, kind: "str | None", flags: int) -> None:

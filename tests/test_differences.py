@@ -330,6 +330,14 @@ def test_rule_9_not_found_inside() -> None:
     assert (ours.status, ours.stderr) == (1, expected)
 
 
+def test_rule_9_not_the_directory_of_the_caller() -> None:
+    """/proc/self/cwd is a relative --wd in disguise."""
+    line = ["--root", "/", "--wd", "/proc/self/cwd"]
+    ours, theirs = both(line, conditions=["directory=/usr"])
+    assert ours.field("working_directory/path") == "/"
+    assert theirs.field("working_directory/path") == "/usr"
+
+
 # ---- 10 -----------------------------------------------------------------------------------------
 
 
@@ -403,7 +411,7 @@ def test_rule_13_help_names_every_option() -> None:
 def test_rule_13_version() -> None:
     found = observe(support.command(), ["--version"])
     expected = (
-        rf"{re.escape(NAME)} from pyunshare \d+\.\d+\.\d+\S* \(compatible with util-linux 2\.43\)\n"
+        rf"{re.escape(NAME)} from pyunshare \d+\.\d+\.\d+\S*, compatible with util-linux 2\.43\n"
     )
     assert re.fullmatch(expected, found.stdout), found.stdout
 

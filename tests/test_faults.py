@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from resource import RLIMIT_NOFILE
 from typing import NamedTuple
 
 import pytest
@@ -301,6 +302,7 @@ def difference(row: Sequence[Row], message: str, reason: str, status: int = 1) -
 
 BIND_FAILED = "mount /proc/PID/ns/uts on @DIRECTORY/namespace failed"
 PIPE_FAILED = "pipe failed: Too many open files"
+NO_FILE = "?memfd_create,pipe2"
 DIFFERENCES = [
     *difference(
         rows("--map-users 0:0:10", "unshare", "EUSERS"),
@@ -378,17 +380,22 @@ DIFFERENCES = [
         "the reference fails with the reason 'Success'",
     ),
     *difference(
-        rows("--kill-child", "pipe2", "EMFILE"),
+        rows("--kill-child", NO_FILE, "EMFILE", "1+"),
         PIPE_FAILED,
         "design: pidfd_open in the reference, whose message is 'pidfd_open failed'",
     ),
     *difference(
-        rows("--map-users 0:0:10", "pipe2", "EMFILE ENFILE"),
+        rows("--map-users 0:0:10", NO_FILE, "EMFILE ENFILE", "1+"),
         "",
         "design: eventfd in the reference, whose message is 'eventfd failed'",
     ),
-    *difference(rows("-U --uts=@FILE", "pipe2", "EMFILE"), PIPE_FAILED, "design: as above"),
-    *difference(rows("-U --uts=@FILE -f", "pipe2", "EMFILE", "2"), PIPE_FAILED, "design: as above"),
+    *difference(rows("-U --uts=@FILE", NO_FILE, "EMFILE", "1+"), PIPE_FAILED, "design: as above"),
+    *difference(rows("-f --uts=@FILE", NO_FILE, "EMFILE", "1+"), PIPE_FAILED, "design: as above"),
+    *difference(
+        rows("-m --uts=@FILE --map-users 0:0:10 -f", NO_FILE, "EMFILE", "1+"),
+        PIPE_FAILED,
+        "design: as above",
+    ),
 ]
 
 
@@ -447,14 +454,108 @@ def test_a_helper_that_is_stopped_and_continued_goes_on(options: list[str]) -> N
     assert launch.marker.exists()
 
 
-def test_without_a_pipe_there_is_no_launch_half_done() -> None:
-    """Each of the pipes of the launch with all helpers fails in its turn."""
-    line = "-m --uts=@FILE --map-users 0:0:10 -f"
-    for when in ("1", "2", "3"):
-        (row,) = rows(line, "pipe2", "EMFILE", when)
-        ours, traced = outcome(support.command(), row.words, row.fault)
-        assert traced.struck == 1
-        assert ours == Outcome(1, PIPE_FAILED, False)
+WAITING_AT_A_LOCK = [
+    ["--map-users", "0:0:10"],
+    ["--map-users", "0:0:10", "-f"],
+    ["-U", "--uts=@FILE"],
+    ["-f", "--uts=@FILE"],
+    ["-m", "--uts=@FILE", "--map-users", "0:0:10", "-f"],
+    ["-m", "--uts=@FILE", "--map-users", "0:0:10", "--kill-child", "-S", "0"],
+]
+
+
+@pytest.mark.parametrize("errno", ["ENOSYS", "EPERM", "EACCES", "EINVAL"])
+@pytest.mark.parametrize("words", WAITING_AT_A_LOCK, ids=" ".join)
+def test_without_a_file_in_memory_a_pipe_serves(words: list[str], errno: str) -> None:
+    """As under a filter, or with the sysctl vm.memfd_noexec."""
+    ours, traced = outcome(support.command(), words, Fault("memfd_create", f"error={errno}"))
+    assert traced.struck
+    assert ours == Outcome(0, "", True)
+
+
+@pytest.mark.parametrize("words", WAITING_AT_A_LOCK, ids=" ".join)
+@pytest.mark.parametrize("when", ["1", "2"])
+def test_a_lock_that_is_refused_leaves_no_launch_half_done(words: list[str], when: str) -> None:
+    """In each process the so-many-th: fcntl(2) is what lockf(3) calls."""
+    fault = Fault("fcntl,?fcntl64", "error=EPERM", when)
+    ours, traced = outcome(support.command(), words, fault)
+    if traced.struck:
+        assert "lockf failed: Operation not permitted" in ours.message
+        assert (ours.status, ours.started) == (1, False)
+
+
+# ---- few descriptors ----------------------------------------------------------------------------
+
+# How many of them are enough for the reference, too, of which three are the standard ones
+FEW = [
+    (4, ["-r"]),
+    (4, ["-f"]),
+    (4, ["--map-users", "0:0:10"]),
+    (4, ["--map-users", "0:0:10", "-f"]),
+    (4, ["-f", "--uts=@FILE"]),
+    (4, ["-m", "--uts=@FILE"]),
+    (4, ["-m", "--uts=@FILE", "-f"]),
+    (4, ["-T", "--boottime", "5"]),
+    (4, ["--forward-signals"]),
+    (5, ["-m", "--uts=@FILE", "--map-users", "0:0:10", "-f"]),
+    (5, ["--kill-child", "-r"]),
+    (5, ["--kill-child", "-S", "0"]),
+    (5, ["-r", "--uts=@FILE", "--kill-child"]),
+    (5, ["--kill-child", "-T", "--boottime", "5"]),
+    (5, ["-r", "-p", "--kill-child", "-l", FORMAT]),
+]
+
+
+@needs("reference", "time namespaces", "binfmt_misc in a user namespace")
+@pytest.mark.parametrize(("limit", "options"), FEW, ids=str)
+def test_a_launch_with_few_descriptors(limit: int, options: list[str]) -> None:
+    for program in (support.reference(), support.lean_command()):
+        launch = Launch(*options)
+        conditions = ["processor=0", "mounts", f"limit={RLIMIT_NOFILE}:{limit}:{limit}"]
+        result = support.start(program, launch.words, conditions=conditions)
+        assert (result.status, result.stderr) == (0, b""), program
+        assert launch.marker.exists()
+
+
+# ---- what the waiting needs, refused ------------------------------------------------------------
+
+REFUSED = "EPERM ENOSYS EINVAL EAGAIN ECHILD EFAULT"
+WAITS_REFUSED = [
+    *rows("--forward-signals", "rt_sigtimedwait,?rt_sigtimedwait_time64", REFUSED, "1"),
+    *rows("--forward-signals", "rt_sigtimedwait,?rt_sigtimedwait_time64", REFUSED, "1+"),
+    *rows("--forward-signals --kill-child", "rt_sigtimedwait", "EPERM", "1+"),
+    *rows("--forward-signals", "waitid", REFUSED, "1+"),
+    *rows("--forward-signals", "kill", REFUSED, "1+"),
+    *rows("-f", "waitid", REFUSED, "1+"),
+]
+
+
+@pytest.mark.parametrize("row", WAITS_REFUSED, ids=row_name)
+def test_a_refused_call_of_the_waiting_loses_no_status(row: Row) -> None:
+    """The reference, which does not make these calls, ends with the status of the program."""
+    words = [*row.words, "/bin/sh", "-c", "exit 7"]
+    traced = run_with_fault(support.command(), words, row.fault)
+    assert (traced.result.status, traced.message) == (7, "")
+
+
+WAITS_THAT_FAIL = [
+    *rows("-f", "wait4", REFUSED, "1+"),
+    *rows("--forward-signals", "wait4", REFUSED, "1+"),
+    *rows("--kill-child --forward-signals", "wait4", REFUSED, "1+"),
+    *rows("--map-users 0:0:10 -f", "wait4", REFUSED, "1+"),
+    *rows("--forward-signals", "rt_sigprocmask", "EPERM ENOSYS", "1+"),
+    *rows("-u", "rt_sigaction", "EPERM ENOSYS EINVAL", "1+"),
+    *rows("-f", "rt_sigaction", "EPERM ENOSYS EINVAL", "1+"),
+]
+
+
+@needs("reference")
+@pytest.mark.parametrize("row", WAITS_THAT_FAIL, ids=row_name)
+def test_a_refused_call_of_the_waiting_ends_as_the_reference(row: Row) -> None:
+    ours, our_trace = outcome(support.command(), row.words, row.fault)
+    theirs, their_trace = outcome(support.reference(), row.words, row.fault)
+    assert our_trace.struck and their_trace.struck
+    assert (ours.status, ours.message) == (theirs.status, theirs.message)
 
 
 # ---- helpers that do not come to their end ------------------------------------------------------

@@ -65,7 +65,6 @@ def test_nothing_else_is_read_or_waited_for(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("nothing_stays_open")
-@pytest.mark.usefixtures("nothing_stays_open")
 @pytest.mark.parametrize("size", [LARGEST_FILE, LARGEST_FILE + 2 * BLOCK])
 def test_what_is_too_large_is_not_read(size: int, tmp_path: Path) -> None:
     file = tmp_path / "file"
@@ -86,13 +85,15 @@ def test_what_is_too_large_is_not_read(size: int, tmp_path: Path) -> None:
         (b"", []),
         (b"a", [b"a"]),
         (b"a\n", [b"a"]),
-        (b"\n\na", [b"", b"", b"a"]),
+        (b"\n\na", [b"a"]),
         (b"a\0b\nc\0", [b"a", b"c"]),
         (b"x" * (BLOCK - 1) + b"\nyz", [b"x" * (BLOCK - 1), b"yz"]),
         (b"x" * (BLOCK - 2) + b"\nyz\n", [b"x" * (BLOCK - 2), b"yz"]),
         (b"a\n" + b"x" * BLOCK + b"\nb\n", [b"a", b"x" * BLOCK, b"b"]),
-        (b"a\n" + b"x" * (LONGEST_LINE + BLOCK) + b"\nb", [b"a", b"x" * LONGEST_LINE, b"b"]),
-        (b"x" * (3 * BLOCK), [b"x" * LONGEST_LINE]),
+        (b"x" * (3 * BLOCK), [b"x" * (3 * BLOCK)]),
+        (b"a\n" + b"x" * (LONGEST_LINE + BLOCK) + b"\nb", [b"a", b"b"]),
+        (b"x" * (LONGEST_LINE + 1), []),
+        (b"x\0" + b"y" * (LONGEST_LINE + BLOCK) + b"\nb", [b"x", b"b"]),
     ],
     ids=lambda value: f"{value[:5]!r}",
 )

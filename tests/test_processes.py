@@ -9,9 +9,10 @@ from typing import Callable
 
 import pytest
 
-from pyunshare import syscalls
-from pyunshare.launch.processes import Child, SyncLock
+from pyunshare.errors import Failure
+from pyunshare.launch.processes import BINDER, CHILD, MAPPER, Child, SyncLock
 from pyunshare.syscalls import load_c_library
+from tests.helpers import support
 
 
 @pytest.fixture(autouse=True)
@@ -22,10 +23,10 @@ def signal_mask() -> Iterator[None]:
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-@pytest.fixture(params=["memfd", "proc"])
+@pytest.fixture(params=["memfd", "pipe"])
 def lock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[SyncLock]:
     """A lock of this process's, in a file of each kind."""
-    if request.param == "proc":
+    if request.param == "pipe":
         monkeypatch.delattr("posix.memfd_create", raising=False)
     lock = SyncLock()
     assert ("memfd" in os.readlink(f"/proc/self/fd/{lock._fd}")) == (request.param == "memfd")
@@ -47,30 +48,102 @@ def said_by_child(action: Callable[[], bool]) -> bool:
 
 
 def test_a_released_lock_lets_children_pass(lock: SyncLock) -> None:
-    lock.release()
-    assert said_by_child(lock.wait)
-    assert said_by_child(lock.wait)
+    lock.release(CHILD)
+    assert said_by_child(lambda: lock.wait(CHILD))
+    assert said_by_child(lambda: lock.wait(CHILD))
+    assert said_by_child(lock.parent_exists)
 
 
-def test_a_child_waits_until_the_lock_is_released(lock: SyncLock) -> None:
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.write(writing, b"waits")
-        os._exit(not lock.wait())
-    assert os.read(reading, 5) == b"waits"
-    assert os.waitpid(pid, os.WNOHANG) == (0, 0)
-    lock.release()
-    assert os.waitpid(pid, 0) == (pid, 0)
-    os.close(reading)
-    os.close(writing)
+class Waiting:
+    """A child that waits at a lock, and says how that ended."""
+
+    def __init__(self, lock: SyncLock, turn: int) -> None:
+        self._reading, writing = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            signal.signal(signal.SIGUSR1, lambda *_: os.write(writing, b"interrupted "))
+            os.write(writing, b"waits ")
+            os.write(writing, b"passed" if lock.wait(turn) else b"alone")
+            os._exit(0)
+        os.close(writing)
+        assert self.says(b"waits ")
+        assert self.has_not_ended()
+
+    def says(self, text: bytes) -> bool:
+        """Whether the next that it says is this."""
+        return os.read(self._reading, len(text)) == text
+
+    def has_not_ended(self) -> bool:
+        """Whether it is still there."""
+        return os.waitpid(self.pid, os.WNOHANG) == (0, 0)
+
+    def ends_with(self, text: bytes) -> bool:
+        """Whether it says this, and comes to its end."""
+        said = self.says(text)
+        os.close(self._reading)
+        return os.waitpid(self.pid, 0) == (self.pid, 0) and said
+
+
+def test_each_child_waits_for_its_turn(lock: SyncLock) -> None:
+    mapper, binder, child = (Waiting(lock, turn) for turn in (MAPPER, BINDER, CHILD))
+    lock.release(MAPPER)
+    assert mapper.ends_with(b"passed")
+    assert binder.has_not_ended()
+    lock.release(BINDER)
+    assert binder.ends_with(b"passed")
+    assert child.has_not_ended()
+    lock.release(CHILD)
+    assert child.ends_with(b"passed")
+
+
+def test_a_closed_lock_ends_all_who_wait() -> None:
+    """Each of them, though they wait for each other as well."""
+    lock = SyncLock()
+    waiting = [Waiting(lock, turn) for turn in (MAPPER, BINDER, CHILD)]
+    lock.close()
+    for child in waiting:
+        assert child.ends_with(b"alone")
+
+
+def test_two_launches_at_once_have_a_lock_each(lock: SyncLock) -> None:
+    child = Waiting(lock, CHILD)
+    other = SyncLock()
+    other.release(CHILD)
+    other.close()
+    assert child.has_not_ended()
+    lock.release(CHILD)
+    assert child.ends_with(b"passed")
+
+
+def test_a_signal_handler_does_not_end_the_waiting(lock: SyncLock) -> None:
+    """A process that calls unshare() can have handlers, which its helpers inherit."""
+    child = Waiting(lock, MAPPER)
+    for _ in range(3):
+        support.wait_for(lambda: support.state(child.pid) == "S", "the child to wait")
+        os.kill(child.pid, signal.SIGUSR1)
+        assert child.says(b"interrupted ")
+    lock.release(MAPPER)
+    assert child.ends_with(b"passed")
+
+
+@pytest.mark.parametrize("call", ["wait", "parent_exists", "release"])
+def test_a_lock_that_is_refused_is_a_failure(
+    call: str, lock: SyncLock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr("posix.lockf", refuse)
+    arguments = [] if call == "parent_exists" else [CHILD]
+    with pytest.raises(Failure, match=f"lockf failed: {os.strerror(1)}"):
+        getattr(lock, call)(*arguments)
 
 
 def as_child(lock: SyncLock, monkeypatch: pytest.MonkeyPatch) -> Child:
     """Return a child as it sees itself: all that it needs for that is a fork that says 0."""
     with monkeypatch.context() as patch:
         patch.setattr("posix.fork", lambda: 0)
-        return Child(lock, forward_signals=False)
+        return Child(lock, forward_signals=False, death_signal=signal.SIGCONT)
 
 
 def test_the_child_has_the_callers_signal_mask(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,14 +174,13 @@ def test_a_child_notices_that_its_parent_is_gone(
     """Closing the file is what a parent's death does as well."""
     load_c_library()
     child = as_child(lock, monkeypatch)
-    lock.release()
+    lock.release(CHILD)
     if close:
         duplicate = os.dup(lock._fd)
         lock.close()
         lock._fd = duplicate
     assert ends(lambda: child.start(held=True)) == close
-    arm = lambda: child.arm_death_signal(signal.SIGCONT)  # noqa: E731
-    assert ends(arm) == close
+    assert ends(child.arm_death_signal) == close
 
 
 def test_a_killed_parent_is_gone(lock: SyncLock) -> None:
@@ -119,7 +191,7 @@ def test_a_killed_parent_is_gone(lock: SyncLock) -> None:
         own = SyncLock()
         if os.fork() == 0:
             os.write(writing, b"waits")
-            os.write(writing, b"passed" if own.wait() else b"gone")
+            os.write(writing, b"passed" if own.wait(CHILD) else b"gone")
             os._exit(0)
         signal.pause()
     assert os.read(reading, 5) == b"waits"
@@ -131,10 +203,10 @@ def test_a_killed_parent_is_gone(lock: SyncLock) -> None:
 
 
 def test_no_file_to_lock(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> int:
+    def refuse(*_: object) -> int:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr("pyunshare.launch.processes.open_file_of_our_own", refuse)
-    with pytest.raises(Exception, match="cannot make a lock: Too many open files"):
+    monkeypatch.setattr("posix.memfd_create", refuse, raising=False)
+    monkeypatch.setattr("posix.pipe2", refuse)
+    with pytest.raises(Failure, match="pipe failed: Too many open files"):
         SyncLock()
-    assert syscalls.open_file_of_our_own is not refuse

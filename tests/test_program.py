@@ -348,7 +348,7 @@ def passwd(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The text of /etc/passwd, which is missing until there is one. The user is number 1000."""
     texts: dict[str, str] = {}
 
-    def read_lines(path: str, flags: int) -> list[bytes]:
+    def read_lines(path: str, *_: object) -> list[bytes]:
         if path not in texts:
             raise OSError(ENOENT, path)
         return os.fsencode(texts[path]).split(b"\n")

@@ -25,7 +25,15 @@ from typing import Callable
 import pytest
 
 from tests.helpers import support
-from tests.helpers.faults import FORK, moments, start_with_signal_at, stopped_at, tracing
+from tests.helpers.faults import (
+    FORK,
+    Fault,
+    fault_options,
+    moments,
+    start_with_signal_at,
+    stopped_at,
+    tracing,
+)
 from tests.helpers.machine import needs
 from tests.helpers.support import WITHOUT_SUBORDINATE_IDS, Program, Word
 
@@ -196,7 +204,7 @@ def test_a_launcher_killed_at_any_call_leaves_no_survivor(options: list[str]) ->
     words = [*options, *FOR_A_WHILE]
     # The calls of a launch that ends, but for those that wait for that end.
     killed = missed = 0
-    for moment in moments(support.command(), [*options, "true"], r"^pipe2|^unshare"):
+    for moment in moments(support.command(), [*options, "true"], r"^memfd_create|^unshare"):
         if moment.call in ("exit_group", "wait4", "waitid"):
             continue
         result = start_with_signal_at(support.command(), words, moment, signal.SIGKILL)
@@ -347,17 +355,12 @@ def test_a_stopped_child_is_not_an_ended_child(options: list[str]) -> None:
         (child,) = support.children(process.pid)
         for _ in range(20):
             os.kill(child, signal.SIGSTOP)
-            support.wait_for(lambda: letter(child) == "T", "the child to be stopped")
+            support.wait_for(lambda: support.state(child) == "T", "the child to be stopped")
             assert process.poll() is None
             os.kill(child, signal.SIGCONT)
-            support.wait_for(lambda: letter(child) != "T", "the child to go on")
+            support.wait_for(lambda: support.state(child) != "T", "the child to go on")
         assert process.poll() is None
         assert ended(process) == (7, b"", b"")
-
-
-def letter(pid: int) -> str:
-    """The state of a process."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 # ---- forwarding ---------------------------------------------------------------------------------
@@ -399,6 +402,25 @@ def test_a_signal_right_after_the_fork_is_forwarded(number: int) -> None:
     # The test's own standard input is at its end, so cat may have ended in the meantime.
     assert result.status in (-number, 0)
     assert result.stderr == b""
+
+
+@needs("strace")
+@pytest.mark.parametrize("errno", ["ENOSYS", "EPERM", "EINVAL"])
+def test_signals_are_forwarded_without_sigtimedwait(errno: str) -> None:
+    call = "rt_sigtimedwait,?rt_sigtimedwait_time64"
+    options = fault_options(Fault(call, f"error={errno}"))
+    trace = support.new_directory() / "trace"
+    traced = tracing(support.command(), options, trace, follow=False)
+    script = ACKNOWLEDGING.replace("COUNT", "3")
+    with running(["--forward-signals", sys.executable, "-ISc", script], traced) as process:
+        assert read_line(process) == b"ready\n"
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+            pass_time(
+                0.1
+            )  # between a handler and the wait that it is to interrupt, one can be lost
+            process.send_signal(number)
+            assert read_line(process) == b"%d\n" % number
+        assert ended(process)[:2] == (7, b"")
 
 
 def test_a_termination_at_any_moment_reaches_the_child() -> None:
@@ -583,7 +605,7 @@ class Terminal:
         """
         self.type("\x1a")
         support.wait_for(
-            lambda: all(letter(pid) == "T" for pid in support.descendants(self.pid)),
+            lambda: all(support.state(pid) == "T" for pid in support.descendants(self.pid)),
             "the whole job to be stopped",
         )
 

@@ -14,6 +14,7 @@ import posix
 import sys
 
 from ..errors import Failure
+from ..launch.processes import reset_sigchld
 from ..launch.program import execute_file, start_program
 from ..launch.startup import reserve_stdio_fds
 from ..launch.steps import enter
@@ -49,7 +50,7 @@ def become_program(
 
     ``name`` is that of the program's file, ``parent`` the id of the calling process.
     """
-    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # ignored, it would swallow exit statuses
+    reset_sigchld()
     if request.kill_child is not None:
         load_c_library()
     child = enter(request, reporter, hold=True)

@@ -21,7 +21,7 @@ from ..syscalls import (
     MS_BIND,
     mount,
 )
-from .processes import SyncLock, wait_for
+from .processes import BINDER, MAPPER, wait_for
 from .program import start_program
 
 TYPE_CHECKING = False
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..messages import AnyReporter
     from ..options.ranges import Range
     from ..options.request import Request
+    from .processes import SyncLock
 
 # The files in /proc/PID/ns, in the order in which they are bound. A process is not in the new
 # PID and time namespaces itself, so these are looked for under the name of its children's.
@@ -51,49 +52,54 @@ MAP_LIMIT = 4096  # bytes that the kernel takes in the one write that a map may 
 class Helper:
     """A process that stays behind in the old namespaces to do one job there when told to.
 
-    When the process that started it dies or cancels it, it ends at once, the job undone.
+    It waits at the lock, and ends with the job undone where that is closed instead.
     """
 
-    def __init__(self, name: str, reporter: "AnyReporter", job: "Callable[[], int]") -> None:
+    def __init__(
+        self,
+        name: str,
+        lock: "SyncLock",
+        turn: int,
+        reporter: "AnyReporter",
+        job: "Callable[[], int]",
+    ) -> None:
         self._name = name
-        self._lock = SyncLock()
+        self._lock = lock
+        self._turn = turn
         self._pid = checked("fork", "fork failed", posix.fork)
-        self._is_waiting = True
+        self._is_running = True
         if self._pid == 0:
             run_and_exit(reporter, self._be_helper, job)
 
     def _be_helper(self, job: "Callable[[], int]") -> int:
-        is_released = self._lock.wait()
+        is_released = self._lock.wait(self._turn)
         self._lock.close()  # the job may need the descriptor
         return job() if is_released else 0
 
     def do_job(self) -> None:
         """Have the job done, and wait for that. Raises Failure."""
-        self._lock.release()
-        status = self._wait()
-        self._lock.close()
-        _check_status(self._name, status)
+        self._lock.release(self._turn)
+        _check_status(self._name, self._wait())
 
-    def cancel(self) -> None:
-        """End the helper, the job undone unless it was done before."""
-        if self._is_waiting:
-            self._lock.close()
+    def wait_for_end(self) -> None:
+        """Wait until the helper has ended, after its job or after the lock was closed."""
+        if self._is_running:
             self._wait()
 
     def _wait(self) -> int:
-        self._is_waiting = False
+        self._is_running = False
         return wait_for(self._pid)
 
 
-def start_binder(request: "Request", reporter: "AnyReporter") -> "Helper | None":
+def start_binder(request: "Request", lock: "SyncLock", reporter: "AnyReporter") -> "Helper | None":
     """Start a helper for the persistent files if binding them will be out of our power."""
     if not request.files or not request.flags & (CLONE_NEWNS | CLONE_NEWUSER):
         return None
     pid = posix.getpid()
-    return Helper("binder", reporter, lambda: bind_namespaces(request.files, pid))
+    return Helper("binder", lock, BINDER, reporter, lambda: bind_namespaces(request.files, pid))
 
 
-def start_mapper(request: "Request", reporter: "AnyReporter") -> "Helper | None":
+def start_mapper(request: "Request", lock: "SyncLock", reporter: "AnyReporter") -> "Helper | None":
     """Start a helper for the id maps that have more in them than a process may write for itself."""
     id_maps = [id_map for id_map in (request.users, request.groups) if id_map.needs_mapper]
     if not id_maps:
@@ -102,7 +108,7 @@ def start_mapper(request: "Request", reporter: "AnyReporter") -> "Helper | None"
 
     maps = {id_map.kind: joined_ranges(id_map) for id_map in id_maps}
     pid = posix.getpid()
-    return Helper("mapper", reporter, lambda: write_id_maps(maps, pid, reporter))
+    return Helper("mapper", lock, MAPPER, reporter, lambda: write_id_maps(maps, pid, reporter))
 
 
 def bind(request: "Request", binder: "Helper | None") -> None:

@@ -28,25 +28,29 @@ def _shell_of_user(uid: int) -> "str | None":
     It is read as text: the C library would ask the modules of nsswitch.conf(5), code that a
     new root is not to be trusted with.
     """
-    digits = b"%d" % uid
+    plain = b":%d:" % uid
+
+    def may_have_entry(lines: bytes) -> bool:
+        fields = lines.translate(None, b"+-" + _SPACE)
+        return b":0" in fields or plain in fields  # leading zeros do not count
+
     try:
-        lines = read_lines("/etc/passwd", posix.O_NONBLOCK)
+        lines = read_lines("/etc/passwd", posix.O_NONBLOCK, may_have_entry)
     except OSError:
         return None
     for line in lines:
-        if digits not in line:  # most lines of a long file
+        fields = line.split(b":", 6)
+        if len(fields) < 4 or _id(fields[2]) != uid or _id(fields[3]) is None:
             continue
-        fields = [*line.lstrip(_SPACE).split(b":", 6), b"", b"", b"", b"", b"", b""]
-        is_comment_or_compat = fields[0].startswith((b"#", b"+", b"-"))  # see nsswitch.conf(5)
-        if _id(fields[2]) == uid and _id(fields[3]) is not None and not is_comment_or_compat:
-            return fsdecode(fields[6])
+        if not fields[0].lstrip(_SPACE).startswith((b"#", b"+", b"-")):  # see nsswitch.conf(5)
+            return fsdecode(fields[6]) if len(fields) > 6 else None
     return None
 
 
 def _id(field: bytes) -> "int | None":
     """Return the id that a field of passwd(5) says, or None if it is none.
 
-    As in the C library, a sign is allowed, and what does not fit is nobody's id.
+    As in the C library, a sign is allowed, and what does not fit into 32 bits is no id.
     """
     text = field.lstrip(_SPACE)
     is_negative = text[:1] == b"-"
@@ -54,4 +58,4 @@ def _id(field: bytes) -> "int | None":
     if not digits.isdigit():
         return None
     number = int(digits.lstrip(b"0")[:11] or b"0")
-    return -1 if number >> 32 or (is_negative and number) else number
+    return None if number >> 32 or (is_negative and number) else number

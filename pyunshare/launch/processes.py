@@ -2,54 +2,80 @@
 
 import _signal
 import posix
-from _signal import SIGCHLD, SIGINT, SIGTERM
-from posix import F_LOCK, F_TEST, F_ULOCK
+from _signal import SIG_BLOCK, SIG_DFL, SIG_SETMASK, SIG_UNBLOCK, SIGCHLD, SIGINT, SIGTERM
+from posix import F_LOCK, F_TEST, F_ULOCK, WNOHANG
 
 from ..errors import Failure, checked
-from ..syscalls import open_file_of_our_own, set_parent_death_signal
+from ..syscalls import EACCES, EAGAIN, open_file_to_lock, set_parent_death_signal
 
-# The bytes of a SyncLock, as lockf(3) counts them from where the file's offset is
-GATE = -1
-PARENT = 1
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+WAIT_FAILED = "waitpid failed"
+LOCK_FAILED = "lockf failed"
+
+# Who waits at a SyncLock, each for so many of its bytes: whoever is released later, for more
+MAPPER, BINDER, CHILD = 1, 2, 3
+ALL = 4  # with one that is never released: as long as it is locked, the parent is there
 
 
 class SyncLock:
-    """What a child waits at until its parent, which may die instead, lets it pass.
+    """What the other processes of a launch wait at until their parent lets them go on, or dies.
 
-    It is a file of which the parent holds two bytes locked: fcntl_locking(2). The kernel unlocks
-    both when the parent dies, and no child inherits them. A pipe would do as well, but takes two
-    file descriptors, and there may be room for one only.
+    It is a file that the parent holds locked: fcntl_locking(2). The kernel unlocks it when the
+    parent dies, and no child inherits the lock. Eventfds or pipes would do as well, but there is
+    one such file for all who wait, and there may be room for one file descriptor only.
     """
 
     def __init__(self) -> None:
-        self._fd = checked("open", "cannot make a lock", open_file_of_our_own)
-        checked("lockf", "cannot make a lock", self._lock_both)
+        self._fd = checked("pipe", "pipe failed", open_file_to_lock)
+        checked("lockf", LOCK_FAILED, posix.lockf, self._fd, F_LOCK, ALL)
 
-    def _lock_both(self) -> None:
-        posix.lseek(self._fd, 1, 0)  # between the bytes
-        posix.lockf(self._fd, F_LOCK, PARENT)
-        posix.lockf(self._fd, F_LOCK, GATE)
+    def release(self, waiting: int) -> None:
+        """In the parent: let one go on, and whoever comes before it."""
+        checked("lockf", LOCK_FAILED, posix.lockf, self._fd, F_ULOCK, waiting)
 
-    def release(self) -> None:
-        """In the parent: let the child pass."""
-        posix.lockf(self._fd, F_ULOCK, GATE)
-
-    def wait(self) -> bool:
+    def wait(self, waiting: int) -> bool:
         """In a child: wait for release(); return False if nobody is left who could."""
-        posix.lockf(self._fd, F_LOCK, GATE)
-        return self.parent_exists()
+        while True:
+            try:
+                posix.lockf(self._fd, F_LOCK, waiting)
+                return self.parent_exists()
+            except InterruptedError:  # by a signal handler, where Python code has called us
+                pass
+            except OSError as error:
+                raise Failure(LOCK_FAILED, error.errno, step="lockf") from None
 
     def parent_exists(self) -> bool:
         """In a child: return whether the parent still has the lock."""
+        # No other child does at this time: they all lock the first byte, and wait for each other.
         try:
-            posix.lockf(self._fd, F_TEST, PARENT)
-        except OSError:
+            posix.lockf(self._fd, F_TEST, ALL)
+        except OSError as error:
+            if error.errno not in (EACCES, EAGAIN):
+                raise Failure(LOCK_FAILED, error.errno, step="lockf") from None
             return True
         return False
 
     def close(self) -> None:
-        """Close the file: in the parent, this ends a child that waits."""
+        """Close the file: in the parent, this ends all who wait."""
         posix.close(self._fd)
+
+
+def reset_sigchld() -> None:
+    """Have SIGCHLD not ignored, for that would have the kernel throw exit statuses away."""
+    try:
+        _signal.signal(SIGCHLD, SIG_DFL)
+    except OSError:
+        pass  # a seccomp(2) filter refuses that, and it is rarely needed
+
+
+def _change_signal_mask(
+    wording: str, how: int, signals: "Iterable[int]"
+) -> "set[int | _signal.Signals]":
+    """Change which signals are blocked, and return those that were. Raises Failure."""
+    return checked("sigprocmask", wording, _signal.pthread_sigmask, how, signals)
 
 
 class Child:
@@ -59,18 +85,17 @@ class Child:
     through SIGINT and SIGTERM, or passes them on, from before the child exists.
     """
 
-    def __init__(self, lock: "SyncLock | None", forward_signals: bool) -> None:
+    def __init__(
+        self, lock: "SyncLock | None", forward_signals: bool, death_signal: "int | None"
+    ) -> None:
         self._lock = lock
         self._forward_signals = forward_signals
-        # To forward signals, SIGCHLD is waited for together with them.
-        blocked = [SIGINT, SIGTERM, SIGCHLD] if forward_signals else [SIGINT, SIGTERM]
-        self._signal_mask = checked(
-            "sigprocmask",
-            "sigprocmask block failed",
-            _signal.pthread_sigmask,
-            _signal.SIG_BLOCK,
-            blocked,
-        )
+        self._death_signal = death_signal
+        if forward_signals:  # SIGCHLD is waited for together with them
+            blocked, wording = [SIGINT, SIGTERM, SIGCHLD], "sigprocmask failed"
+        else:
+            blocked, wording = [SIGINT, SIGTERM], "sigprocmask block failed"
+        self._signal_mask = _change_signal_mask(wording, SIG_BLOCK, blocked)
         self.pid = checked("fork", "fork failed", posix.fork)
 
     def start(self, held: bool) -> None:
@@ -78,29 +103,38 @@ class Child:
 
         If nobody is left to do that, this process ends.
         """
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, self._signal_mask)
-        if held and self._lock and not self._lock.wait():
+        _change_signal_mask("sigprocmask restore failed", SIG_SETMASK, self._signal_mask)
+        if held and self._lock and not self._lock.wait(CHILD):
             posix._exit(1)
 
-    def arm_death_signal(self, signal: "int | None") -> None:
-        """In the child: have the kernel send it a signal, if one is given, when its parent dies.
+    def arm_death_signal(self) -> None:
+        """In the child: have the kernel send it the death signal, if any, when its parent dies.
 
         If the parent is dead already, the signal would not come, and this process ends.
         """
-        if signal is not None:
-            checked("prctl", "prctl failed", set_parent_death_signal, signal)
+        if self._death_signal is not None:
+            checked("prctl", "prctl failed", set_parent_death_signal, self._death_signal)
             if self._lock and not self._lock.parent_exists():
                 posix._exit(1)
+
+    def close_lock(self) -> None:
+        """In the child: close the lock, where nothing more will be asked of it."""
+        if self._lock:
+            self._lock.close()
 
     def release(self) -> None:
         """In the parent: let the child go on if it waits for that."""
         if self._lock:
-            self._lock.release()
+            self._lock.release(CHILD)
 
     def cancel(self) -> None:
-        """In the parent: end the child, which has not been released, and wait for its end."""
+        """In the parent: end the child, which has not been released."""
         if self._lock:
             self._lock.close()
+        self.wait_for_end()
+
+    def wait_for_end(self) -> None:
+        """In the parent: wait until the child has ended, however it does."""
         wait_for(self.pid)
 
     def wait(self) -> int:
@@ -114,20 +148,30 @@ class Child:
         # A signal that the caller has blocked is the caller's to keep. The others are blocked
         # by now, and asked for. With a handler there would be a moment between it and the wait
         # that it is to interrupt, and a signal could be lost in it.
-        awaited = {SIGINT, SIGTERM} - self._signal_mask | {SIGCHLD}
-        try:
-            while True:
-                signal = _signal.sigwait(awaited)
-                if signal != SIGCHLD:
-                    self._send(signal)
-                    continue
-                pid, status = posix.waitpid(self.pid, posix.WNOHANG)
-                if pid:  # not merely stopped
-                    return status
-        except OSError:  # a filter refuses these calls: wait without forwarding
-            return wait_for(self.pid)
+        forwarded = {SIGINT, SIGTERM} - self._signal_mask
+        pid = status = 0
+        while not pid:  # also where the child is merely stopped
+            try:
+                signal = _signal.sigwait(forwarded | {SIGCHLD})
+            except OSError:
+                return self._wait_with_handlers(forwarded)
+            if signal == SIGCHLD:
+                pid, status = checked("waitpid", WAIT_FAILED, posix.waitpid, self.pid, WNOHANG)
+            else:
+                self._send(signal)
+        return status
 
-    def _send(self, signal: int) -> None:
+    def _wait_with_handlers(self, forwarded: "Iterable[int]") -> int:
+        """Wait where a seccomp(2) filter refuses sigtimedwait(2)."""
+        try:
+            for signal in forwarded:
+                _signal.signal(signal, self._send)
+            _signal.pthread_sigmask(SIG_UNBLOCK, forwarded)
+        except OSError:
+            pass  # this is refused as well: the status can still be had
+        return wait_for(self.pid)
+
+    def _send(self, signal: int, _: object = None) -> None:
         try:
             posix.kill(self.pid, signal)
         except OSError:
@@ -136,15 +180,15 @@ class Child:
 
 def wait_for(pid: int) -> int:
     """Wait until a child has ended (not merely stopped) and return its wait status."""
-    _, status = checked("waitpid", "waitpid failed", posix.waitpid, pid, 0)
+    _, status = checked("waitpid", WAIT_FAILED, posix.waitpid, pid, 0)
     return status
 
 
 def _die_of(signal: int) -> None:
     """End this process by a signal, so that the caller sees what became of the program."""
     try:
-        _signal.signal(signal, _signal.SIG_DFL)
-        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [signal])
+        _signal.signal(signal, SIG_DFL)
+        _signal.pthread_sigmask(SIG_UNBLOCK, [signal])
     except OSError:
         pass  # SIGKILL needs neither, and two signals are the C library's own
     posix.kill(posix.getpid(), signal)

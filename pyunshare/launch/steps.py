@@ -5,7 +5,6 @@ comes before unshare(2), or is left to a helper that stays behind in them. What 
 over the new ones comes before the process that becomes the program gives it up.
 """
 
-import _signal
 import posix
 
 from ..errors import Failure, checked
@@ -18,11 +17,12 @@ from ..syscalls import (
     ENOENT,
     HAS_UNSHARE,
     MS_PRIVATE,
+    NO_ID,
     load_c_library,
     unshare,
 )
 from .mounts import mount_kernel_files, set_propagation
-from .processes import Child, SyncLock
+from .processes import Child, SyncLock, reset_sigchld
 from .program import filter_env, start_program
 
 TYPE_CHECKING = False
@@ -48,7 +48,7 @@ def launch(request: "Request", argv: "list[str]", reporter: "Reporter") -> int:
     env = None  # this process's own
     if request.clear_env:
         env = filter_env(posix.environ, request.kept_variables)
-    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # ignored, it would swallow exit statuses
+    reset_sigchld()
 
     child = enter(request, reporter)
     if child:
@@ -82,37 +82,38 @@ def enter(request: "Request", reporter: "AnyReporter", hold: bool = False) -> "C
     hold = hold or bool(request.files)
     binder = mapper = child = lock = None
     try:
-        if request.needs_helper:
-            binder = helpers.start_binder(request, reporter)
-            mapper = helpers.start_mapper(request, reporter)
+        if request.needs_helper or (request.fork and (hold or request.kill_child is not None)):
+            lock = SyncLock()
+        if lock and request.needs_helper:
+            binder = helpers.start_binder(request, lock, reporter)
+            mapper = helpers.start_mapper(request, lock, reporter)
         _change_group(request.groups.owner, reporter)
         _change_user(request.users.owner, reporter)
-        if request.fork and (hold or request.kill_child is not None):
-            lock = SyncLock()
         checked("unshare", "unshare failed", unshare, request.flags)
         if mapper:
             mapper.do_job()
         _set_clock_offsets(request.clock_offsets)
         if request.fork:
-            child = Child(lock, request.forward_signals)
+            child = Child(lock, request.forward_signals, request.kill_child)
+        if request.files and not (child and child.pid == 0):
+            helpers.bind(request, binder)
     except BaseException:
-        for helper in (mapper, binder):
-            if helper:
-                helper.cancel()
+        if lock:
+            lock.close()  # which ends those who wait
+        for process in (mapper, binder, child):
+            if process:
+                process.wait_for_end()
         raise
 
-    if request.files and not (child and child.pid == 0):
-        try:
-            helpers.bind(request, binder)
-        except BaseException:
-            if child:
-                child.cancel()
-            raise
     if child:
         if child.pid:
             return child
         child.start(hold)
-        child.arm_death_signal(request.kill_child)
+        child.arm_death_signal()
+        if request.kill_child is None or not request.changes_credentials:
+            child.close_lock()
+    elif lock:
+        lock.close()
     _map_caller(request.users)
     _map_caller_group(request)
     _control_setgroups(request)
@@ -129,7 +130,7 @@ def enter(request: "Request", reporter: "AnyReporter", hold: bool = False) -> "C
     if request.keeps_capabilities:
         keep_capabilities()
     if child and request.changes_credentials:  # which may have made the kernel forget it
-        child.arm_death_signal(request.kill_child)
+        child.arm_death_signal()
     return None
 
 
@@ -145,15 +146,20 @@ def _change_group(gid: "int | None", reporter: "AnyReporter") -> None:
     """Have this group only, if one is given: setgid(2)."""
     if gid is not None:
         checked("setgroups", "setgroups failed", posix.setgroups, [])
-        checked("setgid", "setgid() failed", posix.setgid, gid)
+        checked("setgid", "setgid() failed", posix.setgid, _signed(gid))
         reporter.stop_loading()
 
 
 def _change_user(uid: "int | None", reporter: "AnyReporter") -> None:
     """Be this user, if one is given: setuid(2)."""
     if uid is not None:
-        checked("setuid", "setuid() failed", posix.setuid, uid)
+        checked("setuid", "setuid() failed", posix.setuid, _signed(uid))
         reporter.stop_loading()
+
+
+def _signed(number: int) -> int:
+    """Return an id as CPython takes it on every machine, for (uid_t) -1 is too large on some."""
+    return -1 if number == NO_ID else number
 
 
 def _set_clock_offsets(offsets: "dict[int, int]") -> None:

@@ -9,8 +9,8 @@ from errno import EINVAL, ERANGE
 
 from ..errors import Failure, checked
 from ..files import read_lines
-from ..syscalls import fsdecode
-from .values import DIGITS, NO_ID, UNSIGNED_32_BIT, integer, unsigned
+from ..syscalls import NO_ID, fsdecode
+from .values import DIGITS, UNSIGNED_32_BIT, integer, unsigned
 
 _DATABASES = {"uid": "/etc/passwd", "gid": "/etc/group"}
 

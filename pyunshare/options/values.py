@@ -3,12 +3,11 @@
 from errno import ERANGE
 
 from ..errors import Failure
+from ..syscalls import NO_ID
 
 UNSIGNED_32_BIT = range(1 << 32)
 UNSIGNED_64_BIT = range(1 << 64)
 SIGNED_64_BIT = range(-(1 << 63), 1 << 63)
-
-NO_ID = UNSIGNED_32_BIT[-1]  # (uid_t) -1: "leave it as it is" to the kernel, and nobody's id
 
 DIGITS = "0123456789"
 

@@ -105,7 +105,7 @@ RULES: tuple[Rule, ...] = (
         "help and version are our own",
         "--version",
         "NAME from util-linux 2.42.4",
-        "NAME from pyunshare X.Y.Z (compatible with util-linux 2.43)",
+        "NAME from pyunshare X.Y.Z, compatible with util-linux 2.43",
     ),
     Rule(
         14,

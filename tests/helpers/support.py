@@ -214,6 +214,15 @@ def reference_path() -> str | None:
     return shutil.which(os.environ.get("PYUNSHARE_REFERENCE") or "unshare")
 
 
+def lean_command() -> Program:
+    """The command under test without the searching that -m and site do, as when installed."""
+    if len(COMMAND) == 1:
+        return command()
+    code = f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); "
+    code += f"from pyunshare.command import main; main({NAME!r})"
+    return Program(sys.executable, sys.executable, ("-ISBXutf8", "-c", code))
+
+
 def reference(user: User = ROOT) -> Program:
     """The reference program, under the name of the command under test."""
     path = reference_path()
@@ -458,13 +467,17 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def state(pid: int) -> str:
+    """The state of a process, a letter: proc_pid_stat(5). Raises OSError if there is none."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def exists(pid: int) -> bool:
     """Whether there is such a process that has not ended (an unreaped one has)."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state(pid) not in "ZX"
     except OSError:
         return False
-    return state not in "ZX"
 
 
 def namespace(pid: int | str, name: str) -> str:
