@@ -16,7 +16,9 @@ WAIT_FAILED = "waitpid failed"
 LOCK_FAILED = "lockf failed"
 
 # Who waits at a SyncLock, each for so many of its bytes: whoever is released later, for more
-MAPPER, BINDER, CHILD = 1, 2, 3
+MAPPER = 1
+BINDER = 2
+CHILD = 3
 ALL = 4  # with one that is never released: as long as it is locked, the parent is there
 
 
