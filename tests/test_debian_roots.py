@@ -96,7 +96,8 @@ def test_what_is_no_name_is_not_used(words: list[str]) -> None:
 def test_a_root_that_cannot_be_made(ending: str, reason: str) -> None:
     cache = support.new_directory()
     path = programs(debootstrap=DEBOOTSTRAP + ending)
-    said = complaint(on_clean_debian("sid", "--arch", "alpha", path=path, cache=cache))
+    words = ["sid", "--arch", "alpha", "--", "true", "--anew"]
+    said = complaint(on_clean_debian(*words, path=path, cache=cache))
     assert reason in said
     assert_nothing_is_left(cache)
 
