@@ -21,7 +21,7 @@ from typing import Any, Callable
 import coverage
 import pytest
 
-from pyunshare.api import popen as interface
+from pyunshare.api import interpreter
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DATA = CHECKOUT / ".coverage.launches"  # to be combined with that of pytest's own process
@@ -58,7 +58,13 @@ os.environ["PYUNSHARE_COMMAND"] = f"{INTERPRETER} -IS {PLACE / 'measured.py'}"
 
 # Launches from Python: what the process in between begins with, and the threads of launches, for
 # which coverage.py waits in vain where no threading.Thread is made.
-interface._START = f"import sys; sys.path[0] = {str(PLACE)!r}; del sys.argv[1]; import measured"
+interpreter._START = f"""\
+import _signal, sys
+_signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+sys.path[0] = {str(PLACE)!r}
+del sys.argv[1]
+import measured
+"""
 _start_new_thread = _thread.start_new_thread
 
 
