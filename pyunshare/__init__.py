@@ -1,5 +1,14 @@
 """unshare(1) in pure Python: run a program in new Linux namespaces."""
 
+import sys as _sys
+
+if _sys.implementation.name != "cpython" or _sys.version_info < (3, 9):
+    _this = (_sys.implementation.name,) + _sys.version_info[:2]  # noqa: RUF005
+    _needed = "pyunshare: needs CPython 3.9 or newer, and this is %s %d.%d" % _this  # noqa: UP031
+    if getattr(_sys, "argv", None) and _sys.argv[0] == "-m":  # python3 -m pyunshare
+        _sys.exit(_needed)
+    raise ImportError(_needed)
+
 import posix as _posix
 from _thread import RLock as _RLock
 

@@ -1,14 +1,7 @@
 """``python3 -m pyunshare``: the command, from a clone or an installed package."""
 
-import sys
-
-if sys.implementation.name != "cpython" or sys.version_info < (3, 9):
-    sys.exit(
-        "pyunshare: needs CPython 3.9 or newer, and this is %s %d.%d"  # noqa: UP031
-        % ((sys.implementation.name,) + sys.version_info[:2])  # noqa: RUF005
-    )
-
 import _signal
+import sys
 
 try:
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:

@@ -49,7 +49,7 @@ def test_a_python_without_ctypes_is_told_in_one_line(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(builtins, "__import__", without_ctypes)
     monkeypatch.setattr(syscalls, "_look_up", None)
     with pytest.raises(Failure) as caught:
-        launch._load_c_library()
+        launch.require_c_library()
     assert str(caught.value) == "this Python cannot call the C library: No module named '_ctypes'"
     assert caught.value.status == 1
 

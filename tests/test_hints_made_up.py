@@ -608,3 +608,40 @@ def all_words(command: str) -> list[str]:
     """The words of a command, and of one that it has as a word for su(1) or sh(1)."""
     words = shlex.split(command)
     return all_words(words[-1]) if "-c" in words[1:3] else words
+
+
+# ---- Python -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("identity", "prefix", "lines"),
+    [
+        (
+            "debian",
+            "/usr",
+            [
+                "ctypes, a part of Python, is not installed here",
+                "type: apt-get install libpython3-stdlib",
+            ],
+        ),
+        ("debian", "/opt", ["this Python has no ctypes: libffi was missing where it was built"]),
+        ("fedora", "/usr", ["this Python has no ctypes: libffi was missing where it was built"]),
+    ],
+)
+def test_a_python_without_ctypes(
+    identity: str,
+    prefix: str,
+    lines: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = machine(tmp_path, etc__os_release=f"ID={identity}\n")
+    (root / "etc" / "os_release").rename(root / "etc" / "os-release")
+    monkeypatch.setattr(sys, "prefix", prefix)
+    monkeypatch.setattr("importlib.machinery.PathFinder.find_spec", lambda _: None)
+    monkeypatch.setattr("posix.geteuid", lambda: 0)
+    assert hints_of(["-m", "true"], failed("dlopen"), root) == hint(*lines)
+
+
+def test_a_c_library_that_cannot_be_called_for_another_reason(tmp_path: Path) -> None:
+    assert hints_of(["-m", "true"], failed("dlopen"), tmp_path) == ""

@@ -17,7 +17,7 @@ from ..errors import Failure
 from ..launch.processes import reset_sigchld
 from ..launch.program import execute_file, start_program
 from ..launch.startup import reserve_stdio_fds
-from ..launch.steps import enter
+from ..launch.steps import enter, require_c_library
 from ..messages import run_and_exit
 from ..options.parser import take_options
 from ..options.request import Request
@@ -52,7 +52,7 @@ def become_program(
     """
     reset_sigchld()
     if request.kill_child is not None:
-        load_c_library()
+        require_c_library()
     child = enter(request, reporter, hold=True)
     if child:
         try:

@@ -12,7 +12,8 @@ from subprocess import Popen as SubprocessPopen
 from types import TracebackType
 from typing import Any
 
-from .exceptions import launch_error
+from ..launch.steps import require_c_library
+from .exceptions import launch_error, launch_errors
 from .interpreter import start_interpreter
 from .plan import Plan
 from .popen import Popen, run
@@ -40,6 +41,8 @@ class Launcher:
     __module__ = "pyunshare"
 
     def __init__(self) -> None:
+        with launch_errors():
+            require_c_library()  # as the other process will
         self._owner = os.getpid()
         self._state, _ = _own_state()
         self._process: SubprocessPopen[bytes] | None = None

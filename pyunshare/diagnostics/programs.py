@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posix
+import sys
 
 from ..errors import Failure
 from ..files import FILE_TYPE, REGULAR_FILE
@@ -34,6 +35,11 @@ WRAPPERS: dict[str, tuple[int, tuple[str, ...]]] = {
     "timeout": (1, ("-k", "-s")),
 }
 
+# Where a distribution's own Python is found, and what some leave out of the smallest one
+DISTRIBUTIONS_PREFIX = "/usr"
+INSTALLING_CTYPES = ("apt-get", "install", "libpython3-stdlib")
+WITH_SMALLER_PYTHON = ("debian", "ubuntu")
+
 DIRECTORY = 0o040000  # <sys/stat.h>, see inode(7)
 EXECUTE_BITS = 0o111
 HEAD_SIZE = 1 << 12  # of a program: enough for its first line, or for what an ELF file begins with
@@ -45,6 +51,19 @@ PT_INTERP = 3
 
 
 # ---- what a file says --------------------------------------------------------------------------
+
+
+def ctypes_is_missing(context: FailureContext) -> Hint | None:
+    """Python has no ctypes: it is Debian's smallest one, or was built without libffi."""
+    from importlib.machinery import PathFinder
+
+    if PathFinder.find_spec("_ctypes"):
+        return None
+    is_debians = any(each in WITH_SMALLER_PYTHON for each in context.system.distributions)
+    if is_debians and sys.prefix == DISTRIBUTIONS_PREFIX:
+        installing = context.as_root(Command(*INSTALLING_CTYPES))
+        return Hint("ctypes, a part of Python, is not installed here", type=(installing,))
+    return Hint("this Python has no ctypes: libffi was missing where it was built")
 
 
 def head_of(path: str) -> bytes:

@@ -51,6 +51,7 @@ USAGE = "usage"  # the step of an option or value that is wrong
 RULES: tuple[Rule, ...] = (
     (USAGE, ANY, "", (programs.signal_by_number, programs.short_option_with_value)),
     (USAGE, ANY, "", (maps.setgroups_and_group_map,)),
+    ("dlopen", ANY, "", (programs.ctypes_is_missing,)),
     ("subids", ANY, "", (maps.unknown_user, maps.no_subordinate_ids)),
     ("open", (ENOENT,), "/etc/subuid", (maps.no_subordinate_ids,)),
     ("open", (ENOENT,), "/etc/subgid", (maps.no_subordinate_ids,)),

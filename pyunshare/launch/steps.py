@@ -71,7 +71,7 @@ def enter(request: "Request", reporter: "AnyReporter", hold: bool = False) -> "C
     """
     # All that is needed is loaded here: later it would come from the new root.
     if request.needs_c_library or not HAS_UNSHARE:
-        _load_c_library()
+        require_c_library()
     if request.needs_helper:
         from . import helpers
     if request.binfmt_misc is not None:
@@ -134,7 +134,8 @@ def enter(request: "Request", reporter: "AnyReporter", hold: bool = False) -> "C
     return None
 
 
-def _load_c_library() -> None:
+def require_c_library() -> None:
+    """Load what calls functions of the C library. Raises Failure where this Python cannot."""
     try:
         load_c_library()
     except (ImportError, OSError) as error:
