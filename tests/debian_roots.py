@@ -53,10 +53,10 @@ mount -t proc proc proc
 mount --rbind /sys sys
 mount -t devpts -o newinstance,ptmxmode=666,mode=620,gid=5 devpts dev/pts
 mount -t tmpfs -o mode=1777 tmpfs dev/shm
-pivot_root . .
+"$2" -ISc "$3"
 umount -l .
 cd /
-shift
+shift 3
 case $(dpkg --print-architecture 2>/dev/null) in
 i386 | armhf | armel) set -- setarch linux32 "$@" ;;
 esac
@@ -64,6 +64,8 @@ status=0
 "$@" || status=$?
 exit "$status"
 """
+# pivot_root(8) is not on every machine, and the C library has the call.
+PIVOT_ROOT = 'import ctypes, sys; sys.exit(ctypes.CDLL(None).pivot_root(b".", b"."))'
 
 
 class RootError(Exception):
@@ -90,7 +92,8 @@ class Root(NamedTuple):
         }
         settings = [f"{name}={value}" for name, value in variables.items()]
         program = ["env", "-i", *settings, *words]
-        return [*_isolated(), "/bin/sh", "-euc", ENTER, "enter", str(self.path), *program]
+        enter = ["/bin/sh", "-euc", ENTER, "enter", str(self.path), sys.executable, PIVOT_ROOT]
+        return [*_isolated(), *enter, *program]
 
     def run(
         self, words: Sequence[str], environment: Mapping[str, str] | None = None

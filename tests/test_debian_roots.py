@@ -165,7 +165,7 @@ def root() -> debian_roots.Root:
     busybox = subprocess.run(["busybox", "which", "busybox"], stdout=subprocess.PIPE, check=True)
     (path / "bin" / "busybox").write_bytes(Path(os.fsdecode(busybox.stdout.strip())).read_bytes())
     (path / "bin" / "busybox").chmod(0o755)
-    for name in ("sh", "env", "mount", "umount", "pivot_root", "sleep", "hostname", "ps", "cat"):
+    for name in ("sh", "env", "mount", "umount", "sleep", "hostname", "ps", "cat"):
         (path / "bin" / name).symlink_to("busybox")
     return debian_roots.Root(path)
 
