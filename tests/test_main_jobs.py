@@ -174,11 +174,18 @@ def _check_from_outside(shells: Sequence[subprocess.Popen[bytes]], marker: str) 
     assert 1 not in insiders
     namespaces = [support.namespace(pid, "pid") for pid in insiders]
     assert len({*namespaces, support.namespace("self", "pid")}) == 4
-    listed = support.run(["lsns", "-t", "pid", "-n", "-o", "NS,PID"]).lines
+    numbers = {link[len("pid:[") : -1]: link for link in namespaces}
+
+    def listed() -> dict[str, str] | None:
+        """Return the process that lsns lists for each; it gives up where others end meanwhile."""
+        lines = support.run(["lsns", "-t", "pid", "-n", "-o", "NS,PID"]).lines
+        found = dict(line.split() for line in lines)
+        return found if numbers.keys() <= found.keys() else None
+
     # The process with the lowest id, which need not be the first one: ids begin again at some time.
-    processes = dict(line.split() for line in listed)
-    for link in namespaces:
-        assert support.namespace(processes[link[len("pid:[") : -1]], "pid") == link
+    processes = support.wait_for(listed, "lsns to list all namespaces")
+    for number, link in numbers.items():
+        assert support.namespace(processes[number], "pid") == link
 
 
 @everybody
