@@ -358,7 +358,9 @@ def test_a_cause_is_looked_for_no_longer_than_its_time(monkeypatch: pytest.Monke
     request = Request.from_options(take_options(["-u", "true"]))
     before = signal.getsignal(signal.SIGALRM)
     begin = time.monotonic()
-    said = rules.Hints("unshare", ["-u", "true"], request).about(failed("unshare", errno.EPERM))
+    said = rules.Hints("unshare", ["-u", "true"], request).about(
+        failed("unshare", errno.EPERM), lambda argv: None
+    )
     assert said == ""
     assert time.monotonic() - begin < support.PATIENCE
     assert signal.getsignal(signal.SIGALRM) == before

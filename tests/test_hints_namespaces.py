@@ -386,7 +386,8 @@ def test_without_new_privileges_root_is_out_of_reach() -> None:
 
 def test_no_further_process() -> None:
     """RLIMIT_NPROC is for users other than root."""
-    told = tell("-rf", "true", user=WITHOUT_SUBORDINATE_IDS, conditions=["limit=6:1:1"])
+    user = User("?", 61099, 61099, known=False)  # who has no other processes
+    told = tell("-rf", "true", user=user, conditions=["limit=6:1:1"])
     assert told.messages == [f"{NAME}: fork failed: Resource temporarily unavailable"]
     assert told.cause == "there are as many processes as '`ulimit -u`' allows, 1"
 
@@ -468,3 +469,12 @@ def test_who_soon_cannot_fork(tmp_path: Path, words: list[str], is_warned: bool)
     hints = Hints("unshare", ["-p", *words], request)
     hints.prepare()
     assert ("add --fork" in hints.about(None) or "--fork -p" in hints.about(None)) == is_warned
+
+
+def test_where_root_is_not_mapped_nobody_becomes_root() -> None:
+    user = WITHOUT_SUBORDINATE_IDS
+    told = inside(["-Uc"], "true", ["-m", "-S", "7", "true"], user)
+    assert told.cause.startswith("only root may do this; root is not mapped in the user namespace")
+    assert told.commands == []
+    told = inside(["-Uc"], "true", ["-m", "true"], user)
+    assert told.typed == ["pyunshare -r -m true"]

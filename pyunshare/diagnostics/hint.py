@@ -28,6 +28,10 @@ _BECAME_ROOT = {b"SUDO_UID": "sudo", b"DOAS_USER": "doas"}
 
 NO_NEW_PRIVS = "with no_new_privs set, as it is here, neither sudo nor su can work"
 
+NO_ROOT = (
+    "root is not mapped in the user namespace that you are in, so neither sudo nor su can work here"
+)
+
 # Steps that come after unshare(2), whatever they are about
 _INSIDE = ("mount", "chroot", "chdir", "setgroups", "setgid", "setuid", "execve", "prctl", "capset")
 
@@ -170,6 +174,10 @@ class FailureContext:
             return command.run_by(tool) if tool else command
         if self.system.has_no_new_privs:
             return Command(note=NO_NEW_PRIVS)
+        # A process that is in a new user namespace has its parent outside of it.
+        ids = self.system.id_map("uid", str(posix.getppid()) if self._is_inside else "self")
+        if ids and not any(line.has(0) for line in ids):
+            return Command(note=NO_ROOT)
         tools = [tool for tool in ("sudo", "doas") if found_program(tool, search_path())]
         return command.run_by(tools[0] if tools else "su")
 
@@ -218,7 +226,12 @@ def typed_name(name: str, for_root: bool = False) -> list[str]:
     script = sys.argv[0]
     directory = script.rpartition("/")[0]
     if script.endswith("/pyunshare/__main__.py"):
-        return [sys.executable if for_root else "python3", "-m", "pyunshare"]
+        module = ["-m", "pyunshare"]
+        if not for_root:
+            return ["python3", *module]
+        where = posix.environ.get(b"PYTHONPATH")  # which sudo(8) would take away
+        variables = [] if where is None else ["env", f"PYTHONPATH={fsdecode(where)}"]
+        return [*variables, sys.executable, *module]
     is_in_path = directory in search_path() or not script.endswith(name)
     if is_in_path and not (for_root and directory and directory not in USUAL_DIRECTORIES):
         return [name]

@@ -165,8 +165,9 @@ RULES: tuple[Rule, ...] = (
 class Hints:
     """The hints for one launch, whose failures are yet to come.
 
-    Its functions are given ``rehearse``, which does all of a launch but the program, in a process
-    that is made for it; without it no other command line is tried.
+    They are given ``rehearse``, which does all of a launch but the program, in a process that is
+    made for it. Without it the root or the user is another one by now: then no other command line
+    is tried, and nothing is read but the file that the failure is about.
     """
 
     def __init__(
@@ -206,6 +207,8 @@ class Hints:
         """Return the hint for a failure, if one is found in time."""
         if failure.reported and failure.status in (126, 127):
             return None  # it could not be executed, which the process has reported that tried
+        if rehearse is None:
+            self._system.close()
         step = failure.step or USAGE
         context = self._context(failure, rehearse)
         before = _signal.signal(_signal.SIGALRM, _give_up)
@@ -221,7 +224,7 @@ class Hints:
                     hint = finder(context)
                     if hint:
                         return hint
-        except TimeoutError:
+        except _OutOfTime:
             pass
         finally:
             _signal.setitimer(_signal.ITIMER_REAL, 0)
@@ -234,5 +237,9 @@ class Hints:
         )
 
 
+class _OutOfTime(BaseException):
+    """What no other code takes for an error of its own."""
+
+
 def _give_up(signal: int, frame: FrameType | None) -> None:
-    raise TimeoutError
+    raise _OutOfTime

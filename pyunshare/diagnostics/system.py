@@ -42,6 +42,7 @@ HIGHEST_ID_COUNT = 2**32 - 1  # ids in a user namespace; the last number, 429496
 # What a hint after a change of the root or the user may need: see System.remember()
 NEEDED_LATER = (
     "/proc/self/mountinfo",
+    "/proc/self/status",
     "/proc/1/mountinfo",
     "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
     "/proc/sys/kernel/osrelease",
@@ -291,18 +292,18 @@ class System:
             return ""
 
     def remember(self, uid: int) -> None:
-        """Read now what may be needed when the root, or the user, is another one.
-
-        From then on no other file is read, for it would be the new root's.
-        """
+        """Read now what may be needed when the root, or the user, is another one."""
         try:
             load_c_library()
         except ImportError:
             pass  # then no hint will be found that needs it
         self.name_of_user(uid)
-        for path in NEEDED_LATER:
+        for path in (*NEEDED_LATER, f"/proc/{posix.getppid()}/uid_map"):
             self.read(path)
             self.exists(path)
+
+    def close(self) -> None:
+        """From now on read no other file, for it would be the new root's."""
         self._is_out_of_reach = True
 
     # What is tried

@@ -66,7 +66,13 @@ class Told:
                 line = line.partition(" ")[2]
             elif words[:2] == ["su", "-c"]:
                 line = words[2]
-            plain.append(re.sub(r"^(\S*python3?[\d.]* -m |\S*/)?pyunshare\b", "pyunshare", line))
+            plain.append(
+                re.sub(
+                    r"^(env PYTHONPATH=\S+ )?(\S*python3?[\d.]* -m |\S*/)?pyunshare\b",
+                    "pyunshare",
+                    line,
+                )
+            )
         return plain
 
     def words(self) -> list[str]:
