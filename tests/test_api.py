@@ -12,6 +12,7 @@ import pickle
 import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -78,10 +79,21 @@ def using(backend: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def left_over() -> list[int]:
-    """Children that are still running, but for a Launcher."""
+    """Children that are still running, but for those of a Launcher."""
     launcher = interface.Popen._launcher
-    process = launcher and launcher._process
-    return [pid for pid in support.left_over_children() if not process or pid != process.pid]
+    if not launcher or launcher._owner != os.getpid():
+        return support.left_over_children()
+    assert launcher._process
+    for _ in range(100):
+        with launcher._lock, contextlib.suppress(BlockingIOError):
+            while launcher._hear(socket.MSG_DONTWAIT):
+                pass
+        known = {launcher._process.pid, *launcher._waiting}
+        left = [pid for pid in support.left_over_children() if pid not in known]
+        if not left:
+            break
+        time.sleep(0.01)  # one that has just been made has yet to tell
+    return left
 
 
 def is_by_thread(way: dict[str, Any]) -> bool:

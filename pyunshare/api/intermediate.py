@@ -76,6 +76,20 @@ def become_program(
     raise AssertionError("execve(2) returned")
 
 
+def load_all() -> None:
+    """Load what any launch may need, for all copies of this process at once."""
+    try:
+        import _ctypes  # noqa: F401  # in the ordinary way, before load_c_library() has its own
+
+        from .. import capabilities  # noqa: F401
+        from ..launch import binfmt, helpers  # noqa: F401
+        from ..options import ranges  # noqa: F401
+
+        load_c_library()
+    except (ImportError, OSError):  # built without ctypes, or a subinterpreter
+        pass
+
+
 def _die_with(parent: int) -> None:
     """Have the kernel end this process when its parent ends, and the program with it."""
     set_parent_death_signal(_signal.SIGKILL)
@@ -103,22 +117,54 @@ def main() -> "NoReturn":
 
 
 def _serve(control: "_socket.socket") -> "NoReturn":
-    """Have a copy of this process do each launch whose socket comes over ``control``."""
-    load_c_library()
+    """Have copies of this process do the launches whose sockets come over ``control``.
+
+    One copy is always there before it is needed, and tells over a pipe that it begins. One that
+    ends without that has nobody left to serve, or would not be the last.
+    """
+    load_all()
+    parent = posix.getppid()
     set_parent_death_signal(_signal.SIGKILL)
-    control.send(str(posix.getppid()).encode())
-    while True:
-        _, files = _receive_part(control)
-        if not files:
-            posix._exit(0)  # nobody is left who could send more
-        (file,) = files
+    control.send(str(parent).encode())
+    while not _is_closed(control):
+        ended, has_begun = posix.pipe()
         try:
             if clone_sibling() == 0:
-                control.close()
-                _do_job(_socket.socket(fileno=file))
+                _serve_once(control, has_begun, parent)
         except OSError:  # a kernel, or a filter, that does not know the call; or a limit
-            Reporter(file).send(UNAVAILABLE)
-        posix.close(file)
+            for file in _receive_part(control)[1]:
+                Reporter(file).send(UNAVAILABLE)
+                posix.close(file)
+            posix.write(has_begun, b"\n")
+        posix.close(has_begun)
+        if not posix.read(ended, 1):
+            break
+        posix.close(ended)
+    posix._exit(0)
+
+
+def _is_closed(control: "_socket.socket") -> bool:
+    """Return whether nobody is left who could send more."""
+    try:
+        return not control.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+
+
+def _serve_once(control: "_socket.socket", has_begun: int, parent: int) -> "NoReturn":
+    """Wait for a launch and do it."""
+    set_parent_death_signal(_signal.SIGKILL)
+    if posix.getppid() == parent:
+        control.send(str(posix.getpid()).encode())
+        Request.from_options(take_options(["--map-root-user"]))  # so that the memory is there
+        _, files = _receive_part(control)
+        if files:
+            set_parent_death_signal(0)
+            posix.write(has_begun, b"\n")
+            posix.close(has_begun)
+            control.close()
+            _do_job(_socket.socket(fileno=files[0]))
+    posix._exit(0)
 
 
 def _do_job(channel: "_socket.socket") -> "NoReturn":
@@ -131,10 +177,13 @@ def _receive_and_do(channel: "_socket.socket", reporter: Reporter) -> int:
     reporter.send(STARTED + str(posix.getpid()).encode())
     job, files = _receive_job(channel)
     try:
-        directory = files.pop() if job["has_directory"] else None
+        if job["has_directory"]:
+            directory = files.pop()
+            posix.fchdir(directory)
+            posix.close(directory)
         channel.detach()
         reporter.fd = _place_files([*files, reporter.fd], job["fds"])
-        _set_up(job, directory)
+        _set_up(job)
     except OSError as error:
         return reporter.refuse(error)
     reserve_stdio_fds()
@@ -200,11 +249,8 @@ def _place_files(files: "list[int]", targets: "list[int]") -> int:
     return files[-1]
 
 
-def _set_up(job: "dict[str, Any]", directory: "int | None") -> None:
+def _set_up(job: "dict[str, Any]") -> None:
     """Take up what subprocess would set in a child, in the order in which it does."""
-    if directory is not None:
-        posix.fchdir(directory)
-        posix.close(directory)
     if job["cwd"] is not None:
         try:
             posix.chdir(job["cwd"])

@@ -17,6 +17,7 @@ from typing import Any
 from ..version import __version__
 from .intermediate import LONGEST_PART, MOST_FILES
 from .plan import Plan
+from .status import LONGEST_RECORD
 
 MARSHAL_VERSION = 2  # which all versions of CPython have
 
@@ -73,6 +74,15 @@ def send_job(channel: socket.socket, job: Mapping[str, Any], files: list[int]) -
         group, files = files[:MOST_FILES], files[MOST_FILES:]
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", group))
         channel.sendmsg([part], [rights] if group else [])
+
+
+def receive(channel: socket.socket, flags: int) -> bytes:
+    """Return the next record, and nothing if there are no more."""
+    while True:
+        try:
+            return channel.recv(LONGEST_RECORD, flags)
+        except ConnectionResetError:  # said once, before all else, if it did not read all of ours
+            pass
 
 
 def open_files() -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import array
 import contextlib
 import os
@@ -15,9 +16,10 @@ from typing import Any
 from ..launch.steps import require_c_library
 from .exceptions import launch_error, launch_errors
 from .interpreter import start_interpreter
+from .job import receive
 from .plan import Plan
 from .popen import Popen, run
-from .status import LONGEST_RECORD, STARTED, LauncherUnavailableError
+from .status import STARTED, LauncherUnavailableError
 from .threads import call_uninterrupted, wait_for_thread
 
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "pid_for_children", "user", "uts")
@@ -44,11 +46,18 @@ class Launcher:
         with launch_errors():
             require_c_library()  # as the other process will
         self._owner = os.getpid()
-        self._state, _ = _own_state()
+        try:
+            self._state, _ = _own_state()
+        except OSError as error:
+            message = f"a Launcher needs {error.filename}"
+            raise launch_error(message, error.errno, "open", error.filename) from None
         self._process: SubprocessPopen[bytes] | None = None
         # The thread that is the parent of all, if one stays for that, and whose end it waits for
         self._keeper: int | None = None
         self._kept: list[int] = []
+        # Copies of the process that wait for a launch, and are ours to wait for
+        self._waiting: set[int] = set()
+        self._lock = _thread.allocate_lock()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
         def start() -> None:
@@ -58,7 +67,7 @@ class Launcher:
         try:
             with theirs:
                 self._keeper = call_uninterrupted(start, lambda: None, self._stay)
-            if self._control.recv(LONGEST_RECORD) != str(self._owner).encode():
+            if receive(self._control, 0) != str(self._owner).encode():
                 raise launch_error("the Launcher did not begin")
         except BaseException:
             self.close()
@@ -79,9 +88,15 @@ class Launcher:
         """End the process. Programs go on."""
         if self._owner == os.getpid():
             with contextlib.suppress(OSError):
-                self._control.shutdown(socket.SHUT_RDWR)  # though forked children have it, too
+                self._control.shutdown(socket.SHUT_WR)  # though forked children have it, too
+                while self._hear(0):
+                    pass
             if self._process:
                 self._process.wait()
+            for pid in self._waiting:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, 0)
+            self._waiting.clear()
             if self._keeper is not None and len(self._kept) == 1:
                 wait_for_thread(self._keeper)
                 self._keeper = None
@@ -126,24 +141,42 @@ class Launcher:
         finally:
             os.close(directory)
 
-    def start(self, ours: socket.socket, theirs: socket.socket, plan: Plan) -> int:
-        """Have a copy made that serves at a socket, and return its id.
+    def connect(self, theirs: socket.socket) -> None:
+        """Have a copy of the process do what comes over a socket.
 
-        Raises LauncherUnavailableError where the kernel makes none, or the Launcher has ended.
+        Raises LauncherUnavailableError where the Launcher has ended.
         """
         try:
             rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [theirs.fileno()]))
             self._control.sendmsg([b"\n"], [rights])
-            theirs.close()
-            record = ours.recv(LONGEST_RECORD, socket.MSG_PEEK)
         except OSError:
             raise LauncherUnavailableError from None
+
+    def pid_at(self, ours: socket.socket, plan: Plan) -> int:
+        """Return the id of the process at the other end.
+
+        Raises LauncherUnavailableError where there is none, for the kernel makes no copies.
+        """
+        record = receive(ours, socket.MSG_PEEK)
         if record[:1] != STARTED:
             raise LauncherUnavailableError
         pid = int(record[1:])
+        with self._lock, contextlib.suppress(BlockingIOError):
+            try:
+                while self._hear(socket.MSG_DONTWAIT):
+                    pass
+            finally:
+                self._waiting.discard(pid)  # it has been heard of before
         if plan.request.kill_child is not None:
             self._kept.append(pid)
         return pid
+
+    def _hear(self, flags: int) -> bool:
+        """Note what a copy of the process tells of itself; return False if there are no more."""
+        record = receive(self._control, flags)
+        if record:
+            self._waiting.add(int(record))
+        return bool(record)
 
     def _stay(self) -> None:
         """Stay the parent of what is to die with this process, and not with a thread of it."""

@@ -53,16 +53,10 @@ class Plan:
         self.preexec_fn = keywords.pop("preexec_fn", None)
         self.keywords = keywords
         self.blocked: list[int] = []  # signals that the program is to have blocked
-
-    @property
-    def pass_fds(self) -> tuple[int, ...]:
-        """The descriptors that the program gets beside the standard ones."""
-        return tuple(self.keywords.get("pass_fds", ()))
-
-    @property
-    def close_fds(self) -> bool:
-        """Whether the program gets no others."""
-        return bool(self.keywords.get("close_fds", True) or self.pass_fds)
+        # The descriptors that the program gets beside the standard ones, and whether no others
+        self.pass_fds = tuple(keywords.get("pass_fds", ()))
+        self.close_fds = bool(keywords.get("close_fds", True) or self.pass_fds)
+        self.kept: set[int] = set()  # those that a copy of this process is not to close
 
     def ignored_signals(self) -> list[int]:
         """Return the signals that the program is to ignore, for this process does."""

@@ -16,6 +16,7 @@ the program or its parent: :mod:`pyunshare.api.intermediate`.
 
 from __future__ import annotations
 
+import _signal
 import _thread
 import contextlib
 import fcntl
@@ -25,7 +26,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from subprocess import PIPE, CalledProcessError, CompletedProcess, TimeoutExpired
 from subprocess import Popen as SubprocessPopen
@@ -46,9 +47,9 @@ from ..syscalls import (
 )
 from ..syscalls import unshare as unshare_thread
 from .exceptions import launch_error, launch_errors
-from .intermediate import become_program, set_signals
+from .intermediate import become_program, load_all
 from .interpreter import start_interpreter
-from .job import is_inheritable, job_and_files, open_files, send_job
+from .job import is_inheritable, job_and_files, open_files, receive, send_job
 from .plan import Plan
 from .processes import children, kill_tree
 from .spawn import NamespaceLost, NotStarted, Starter
@@ -56,7 +57,6 @@ from .status import (
     EXECUTING,
     FAILED,
     FORKED,
-    LONGEST_RECORD,
     REFUSED,
     STARTED,
     LauncherUnavailableError,
@@ -65,6 +65,7 @@ from .status import (
 )
 from .threads import (
     NoThreadError,
+    blocked_signals,
     call_in_thread,
     call_uninterrupted,
     signals_blocked,
@@ -74,8 +75,7 @@ from .threads import (
 if TYPE_CHECKING:
     from .launcher import Launcher
 
-with contextlib.suppress(ImportError):
-    import _ctypes  # noqa: F401  # in the ordinary way, before load_c_library() has its own
+load_all()  # a copy of this process is to load nothing
 
 # Since then execve(2) enters the time namespace for children, and vfork(2) works before it.
 EXECUTION_ENTERS_TIME_NAMESPACE = (6, 0)
@@ -86,6 +86,8 @@ MOST_PAGE_TABLES = 256  # kB
 _code = SubprocessPopen._execute_child.__code__  # type: ignore[attr-defined]
 EXECUTE_CHILD = _code.co_varnames[1 : _code.co_argcount]  # its parameters
 PIPES = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")  # of these
+
+PEEK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 
 CANNOT_COPY = "preexec_fn not supported"  # CPython's words: at its end, or in a subinterpreter
 
@@ -144,13 +146,14 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
 
     def _start(self, plan: Plan) -> None:
         if plan.preexec_fn:  # which nobody but a copy of this process can call
-            self._start_by_copy(plan)
+            self._start_by_copy(plan, _own_status())
             return
         if _a_thread_can_do(plan) and self._start_by_thread(plan):
             return
         if self._launcher and self._start_by_other(plan, self._launcher):
             return
-        if _can_be_copied() and self._start_by_copy(plan):
+        status = _own_status()
+        if _can_be_copied(status) and self._start_by_copy(plan, status):
             return
         self._start_by_other(plan, None)
 
@@ -189,13 +192,15 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
         request.fork = is_forked
         return False
 
-    def _start_by_copy(self, plan: Plan) -> bool:
+    def _start_by_copy(self, plan: Plan, status: str) -> bool:
         """Have a copy of this process do the launch. Returns False where subprocess makes none."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours:
             self._channel = ours
             with theirs, _above_the_standard_ones(theirs) as fd, signals_blocked() as blocked:
-                become = partial(_become_program_in_copy, plan, fd, blocked, os.getpid())
+                plan.blocked, caught = [*blocked], _caught_signals(status)
+                plan.kept = {0, 1, 2, fd, *plan.pass_fds}
+                become = partial(_become_program_in_copy, plan, fd, caught, os.getpid())
                 keywords = {**plan.keywords, "executable": plan.name, "env": plan.env}
                 try:
                     SubprocessPopen.__init__(self, plan.argv, preexec_fn=become, **keywords)
@@ -208,7 +213,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
 
     def _start_by_other(self, plan: Plan, launcher: Launcher | None) -> bool:
         """Have another process do the launch. Returns False where the Launcher cannot."""
-        plan.blocked = list(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        plan.blocked = [*blocked_signals()]
         keep = None
         if plan.request.kill_child is not None and not launcher:
             keep = self._wait_for_end
@@ -246,14 +251,17 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
         job, files = job_and_files(plan, given)
         with launcher.own_directory(job, files) if launcher else contextlib.nullcontext():
             if launcher:
-                self.pid = launcher.start(ours, theirs, plan)
+                launcher.connect(theirs)
             else:
                 interpreter = start_interpreter(theirs, "once")
                 self.pid, interpreter.returncode = interpreter.pid, 0  # it is ours to wait for
-            self._child_created = True
+                self._child_created = True
             theirs.close()
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # told later
                 send_job(ours, job, files)
+            if launcher:
+                self.pid = launcher.pid_at(ours, plan)
+                self._child_created = True
         self._close_pipe_fds(*(given[name] for name in PIPES))  # type: ignore[attr-defined]
 
     def _wait_for_end(self) -> None:
@@ -291,11 +299,9 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
         last = b""
         while True:
             try:
-                record = channel.recv(LONGEST_RECORD, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+                record = receive(channel, PEEK)
             except BlockingIOError:
                 return failure, last
-            except ConnectionResetError:  # what we sent was not all read
-                continue
             kind, content = record[:1], record[1:]
             if not kind:
                 return failure, last
@@ -376,7 +382,8 @@ def run(
             raise ValueError("stdout and stderr arguments may not be used with capture_output.")
         keywords["stdout"] = keywords["stderr"] = PIPE
     process = Popen.__new__(Popen)
-    process._launcher = _launcher
+    if _launcher:
+        process._launcher = _launcher
     left = timeout
     if timeout is not None:
         process._deadline = time.monotonic() + timeout
@@ -387,13 +394,13 @@ def run(
         stdout, stderr = process.communicate(input, left)
         status = process.poll()
     except BaseException as error:
-        if isinstance(error, TimeoutExpired):
-            error.cmd, error.timeout = args, timeout or 0
         try:
             process._kill_and_reap()
         except BaseException:  # after a timeout, say, a signal handler's
             process._kill_and_reap()
             raise
+        if isinstance(error, TimeoutExpired):
+            error.cmd, error.timeout = args, timeout or 0
         raise
     assert status is not None
     if check and status:
@@ -407,50 +414,71 @@ run.__module__ = "pyunshare"
 # ---- a copy of this process ---------------------------------------------------------------------
 
 
-def _become_program_in_copy(
-    plan: Plan, channel: int, blocked: Iterable[int], parent: int
-) -> NoReturn:
+def _become_program_in_copy(plan: Plan, channel: int, caught: list[int], parent: int) -> NoReturn:
     """Do the launch in a child that subprocess has made: it calls this as a ``preexec_fn``.
 
     From then on the child does what execve(2) would: it closes files, subprocess's pipe for errors
     among them, and resets signals, which are blocked until then.
     """
     if plan.preexec_fn:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, plan.blocked)
         plan.preexec_fn()  # what it raises is subprocess's to report
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        plan.blocked = [*_signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())]
+        caught = _caught_signals(_own_status())
     reporter = Reporter(channel)
-    run_and_exit(reporter, _close_and_become_program, plan, reporter, blocked, parent)
+    run_and_exit(reporter, _close_and_become_program, plan, reporter, caught, parent)
 
 
 def _close_and_become_program(
-    plan: Plan, reporter: Reporter, blocked: Iterable[int], parent: int
+    plan: Plan, reporter: Reporter, caught: list[int], parent: int
 ) -> int:
     reporter.send(STARTED)
     for fd in open_files():
-        is_kept = fd in plan.pass_fds if plan.close_fds else is_inheritable(fd)
-        if fd > 2 and fd != reporter.fd and not is_kept:
-            with contextlib.suppress(OSError):
+        if fd not in plan.kept and (plan.close_fds or not is_inheritable(fd)):
+            try:
                 os.close(fd)
+            except OSError:
+                pass
     reserve_stdio_fds()
-    set_signals(plan.ignored_signals(), blocked)
+    for number in caught:
+        _signal.signal(number, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, plan.blocked)
     return become_program(plan.request, plan.argv, plan.env, plan.name, parent, reporter)
 
 
-def _can_be_copied() -> bool:
+def _own_status() -> str:
+    """Return what proc_pid_status(5) has of this process, and nothing where there is no /proc."""
+    try:
+        return read_file("/proc/self/status")
+    except OSError:
+        return ""
+
+
+def _can_be_copied(status: str) -> bool:
     """Return whether a copy of this process can be used, and is sooner made than another started.
 
     A copy has one thread only: what others of this process have locked would stay so.
     """
-    try:
-        status = read_file("/proc/self/status")
-    except OSError:
-        return False
-    numbers = {
-        name: value for name, _, value in (line.partition(":") for line in status.split("\n"))
-    }
-    page_tables = numbers["VmPTE"].split()[0]
-    return int(numbers["Threads"]) == 1 and int(page_tables) <= MOST_PAGE_TABLES
+    is_alone = _field(status, "Threads") == "1"
+    return is_alone and int(_field(status, "VmPTE") or 0) <= MOST_PAGE_TABLES
+
+
+def _caught_signals(status: str) -> list[int]:
+    """Return the signals that this process has a handler for, which may be one in C."""
+    caught = int(_field(status, "SigCgt") or "-1", 16)
+    return [
+        number
+        for number in _signal.valid_signals()
+        if caught >> (number - 1) & 1
+        and number not in (_signal.SIGKILL, _signal.SIGSTOP)
+        and _signal.getsignal(number) != _signal.SIG_IGN
+    ]
+
+
+def _field(status: str, name: str) -> str:
+    """Return the first word of a field of proc_pid_status(5)."""
+    words = status.partition(f"\n{name}:")[2].split(None, 1)
+    return words[0] if words else ""
 
 
 # ---- a thread -----------------------------------------------------------------------------------
@@ -473,7 +501,7 @@ def _a_thread_can_do(plan: Plan) -> bool:
         and (request.fork or not request.flags & CLONE_NEWPID)
         and (not request.flags & CLONE_NEWTIME or _kernel() >= EXECUTION_ENTERS_TIME_NAMESPACE)
         # The program is to have the default.
-        and signal.getsignal(signal.SIGCHLD) != signal.SIG_IGN
+        and _signal.getsignal(_signal.SIGCHLD) != _signal.SIG_IGN
         and _has_what_it_calls(request.needs_c_library)
     )
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import _signal
 import _thread
 import contextlib
 import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -49,18 +49,23 @@ def count_threads() -> int | None:
         return None
 
 
+def blocked_signals() -> set[int]:
+    """Return the signals that this thread has blocked, as numbers: the names would take time."""
+    return _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
+
+
 @contextlib.contextmanager
 def signals_blocked() -> Iterator[set[int]]:
     """Block all signals, and provide those that were blocked before.
 
     In a process with one thread, no signal handler runs in the meantime.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    before = blocked_signals()
     try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        yield set(map(int, before))
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+        yield before
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
 
 
 def call_uninterrupted(
@@ -155,10 +160,12 @@ def wait_for_thread(tid: int) -> None:
     Python says so earlier than the kernel, which then still refuses a new user namespace.
     """
     deadline = time.monotonic() + PATIENCE
+    interval = 0.0  # which lets other threads run
     with contextlib.suppress(ProcessLookupError):
         while time.monotonic() < deadline:
             os.getpriority(os.PRIO_PROCESS, tid)  # knows threads, and takes no /proc
-            time.sleep(INTERVAL)
+            time.sleep(interval)
+            interval = min(interval + INTERVAL / 50, 10 * INTERVAL)
 
 
 def _start_thread(call: Callable[[], None]) -> None:

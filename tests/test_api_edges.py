@@ -1,0 +1,735 @@
+"""Where a launch from Python is done: at a limit, at the end of Python, beside other threads."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures.thread  # noqa: F401  # what an ordinary user may not be able to read
+import contextlib
+import ctypes
+import errno
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import unittest.mock
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pyunshare
+from pyunshare.api import intermediate, interpreter, job, threads
+from pyunshare.api import popen as interface
+from tests.helpers import support
+from tests.helpers.machine import needs
+from tests.test_api import MORE, NAMESPACES_ONLY, each_backend, is_by_thread, left_over, using, way
+
+__all__ = ["way"]  # a fixture
+
+pytestmark = needs("root", "child lists", "user namespaces")
+
+BACKENDS = ["copy", "interpreter", "launcher"]
+PR_SET_DUMPABLE = 4
+ORDINARY = 61007  # a user with no other process
+# Have launches in a Python of their own done by an interpreter, for it is too large to be copied
+TOO_LARGE = "from pyunshare.api import popen; popen.MOST_PAGE_TABLES = -1\n"
+
+
+@pytest.fixture(autouse=True)
+def nothing_of_the_caller_changes() -> Iterator[None]:
+    """No launch changes the calling process, or leaves a descriptor or a child."""
+    with support.own_state_kept():
+        yield
+
+
+def python(lines: str, patience: float = 30) -> tuple[int, str, str]:
+    """Run Python statements in a process of their own; return status, output and errors."""
+    environment = {**os.environ, "PYTHONPATH": str(support.CHECKOUT)}
+    line = [sys.executable, "-W", "error", "-c", lines]
+    result = subprocess.run(
+        line, capture_output=True, text=True, env=environment, check=False, timeout=patience
+    )
+    return result.returncode, result.stdout, result.stderr
+
+
+# ---- which way ----------------------------------------------------------------------------------
+
+
+@each_backend
+def test_each_backend_is_used(way: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the other tests take for granted."""
+    used: list[str] = []
+
+    def spied(name: str) -> None:
+        original = getattr(interface.Popen, name)
+
+        def spy(*arguments: Any) -> Any:
+            used.append(name + ("-launcher" if name == "_start_by_other" and arguments[2] else ""))
+            return original(*arguments)
+
+        monkeypatch.setattr(interface.Popen, name, spy)
+
+    for name in ("_start_by_thread", "_start_by_copy", "_start_by_other"):
+        spied(name)
+    pyunshare.run(["true"], **way)
+    if is_by_thread(way):
+        assert used == ["_start_by_thread"]
+    elif interface.Popen._launcher:
+        assert used == ["_start_by_other-launcher"]
+    elif interface.MOST_PAGE_TABLES < 0:
+        assert used == ["_start_by_other"]
+    else:
+        assert used == ["_start_by_copy"]
+
+
+def test_a_process_with_threads_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is one with threads that Python does not know of, which the kernel counts."""
+    with using("copy", monkeypatch):
+        assert interface._can_be_copied(interface._own_status())
+        stop = threading.Event()
+        thread = threading.Thread(target=stop.wait)
+        thread.start()
+        try:
+            assert not interface._can_be_copied(interface._own_status())
+        finally:
+            stop.set()
+            thread.join()
+        monkeypatch.setattr(interface, "MOST_PAGE_TABLES", 1)
+        assert not interface._can_be_copied(interface._own_status())
+
+
+# ---- descriptors --------------------------------------------------------------------------------
+
+
+@each_backend
+def test_pass_fds_without_close_fds(way: dict[str, Any]) -> None:
+    """Subprocess warns, and closes the others."""
+    reader, writer = os.pipe()
+    os.set_inheritable(reader, True)
+    line = ["sh", "-c", f"echo -n through >/proc/self/fd/{writer}; ls /proc/self/fd"]
+    try:
+        with pytest.warns(RuntimeWarning, match="pass_fds overriding close_fds"):
+            result = pyunshare.run(
+                line, close_fds=False, pass_fds=[writer], stdout=subprocess.PIPE, **way
+            )
+        assert os.read(reader, 100) == b"through"
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert str(reader).encode() not in result.stdout.split()
+
+
+@each_backend
+def test_a_standard_descriptor_is_passed(way: dict[str, Any]) -> None:
+    assert pyunshare.run(["true"], pass_fds=[1], **way).returncode == 0
+    assert pyunshare.run(["true"], pass_fds=[0, 2], stdin=subprocess.DEVNULL, **way).returncode == 0
+
+
+@each_backend
+@pytest.mark.parametrize("more", [{"pass_fds": (99,)}, {"stdout": 99}, {"stdin": 99}], ids=str)
+def test_a_descriptor_that_is_not_open(way: dict[str, Any], more: dict[str, Any]) -> None:
+    with pytest.raises(OSError) as theirs:  # noqa: PT011
+        subprocess.run(["true"], check=False, **more)
+    with pytest.raises(OSError) as ours:  # noqa: PT011
+        pyunshare.run(["true"], **more, **way)
+    assert type(ours.value) is type(theirs.value) is OSError
+    assert str(ours.value) == str(theirs.value) == "[Errno 9] Bad file descriptor"
+
+
+@each_backend
+def test_many_descriptors(way: dict[str, Any]) -> None:
+    """More than go with one record; some at the numbers that others come at."""
+    files = [os.open("/dev/null", os.O_RDONLY) for _ in range(300)]
+    try:
+        line = ["sh", "-c", "ls /proc/self/fd | wc -l"]
+        result = pyunshare.run(line, pass_fds=files, stdout=subprocess.PIPE, **way)
+        assert int(result.stdout) == len(files) + 4
+    finally:
+        for file in files:
+            os.close(file)
+
+
+@each_backend
+def test_long_arguments_and_environment(way: dict[str, Any]) -> None:
+    """More than a socket holds."""
+    env = {f"N{number}": "x" * 1000 for number in range(400)}
+    words = ["y" * 100_000 for _ in range(5)]
+    result = pyunshare.run(
+        ["/bin/sh", "-c", 'echo "$*" | wc -c; /usr/bin/env | wc -c', *words],
+        env=env,
+        stdout=subprocess.PIPE,
+        **way,
+    )
+    assert [int(number) > 400_000 for number in result.stdout.split()] == [True, True]
+
+
+@each_backend
+def test_the_sockets_of_a_launch_are_nobody_elses(way: dict[str, Any]) -> None:
+    """Another thread starts a child, which lives on, at each moment of a launch."""
+    stop = threading.Event()
+    others: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        while not stop.is_set():
+            others.append(subprocess.Popen(["sleep", "30"], close_fds=False))
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    try:
+        start_time = time.monotonic()
+        for _ in range(3):
+            pyunshare.run(["true"], close_fds=False, **way)
+        assert time.monotonic() - start_time < 20
+    finally:
+        stop.set()
+        thread.join()
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+# ---- subprocess as others have it ---------------------------------------------------------------
+
+
+def test_in_the_place_of_subprocess(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "Popen", pyunshare.Popen)
+    for backend in BACKENDS:
+        with using(backend, monkeypatch):
+            assert subprocess.run(["true"], check=False).returncode == 0
+            for given in (*NAMESPACES_ONLY.values(), *MORE.values()):
+                assert pyunshare.run(["true"], **given).returncode == 0
+
+
+def test_subprocess_is_mocked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for backend in BACKENDS:
+        with using(backend, monkeypatch), unittest.mock.patch("subprocess.Popen") as mock:
+            for given in (*NAMESPACES_ONLY.values(), *MORE.values()):
+                assert pyunshare.run(["true"], **given).returncode == 0
+            assert not mock.mock_calls
+
+
+def test_bufsize_by_position() -> None:
+    with pyunshare.Popen(["cat"], 0, stdin=subprocess.PIPE, uts=True) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"")
+    with pytest.raises(TypeError, match="multiple values for argument 'bufsize'"):
+        pyunshare.Popen(["cat"], 0, bufsize=0)
+
+
+@each_backend
+def test_a_misspelt_keyword_is_a_type_error(way: dict[str, Any]) -> None:
+    """Also where the launch itself would fail."""
+    with pytest.raises(TypeError, match="unexpected keyword argument 'map_rootuser'"):
+        pyunshare.run(["no-such-program"], map_rootuser=True, root="/none", **way)
+
+
+# ---- threads ------------------------------------------------------------------------------------
+
+THREAD_IS_GONE = """
+import os, pyunshare
+pyunshare.run(["true"], uts=True)
+for _ in range(60):
+    pyunshare.run(["true"], uts=True)
+    assert len(os.listdir("/proc/self/task")) == 1
+    try:
+        pyunshare.run(["no-such-program"], uts=True)
+    except FileNotFoundError:
+        pass
+    assert len(os.listdir("/proc/self/task")) == 1
+pyunshare.unshare(user=True)
+"""
+
+
+def test_a_launch_leaves_no_thread_behind() -> None:
+    assert python(THREAD_IS_GONE) == (0, "", "")
+
+
+KEEPER_IS_GONE = (
+    TOO_LARGE
+    + """
+import os, pyunshare, threading
+stop = threading.Event()
+threading.Thread(target=stop.wait).start()
+for _ in range(5):
+    pyunshare.run(["true"], kill_child=True)
+    assert len(os.listdir("/proc/self/task")) == 2
+    with pyunshare.Popen(["true"], kill_child=True) as process:
+        pass
+    assert len(os.listdir("/proc/self/task")) == 2
+    with pyunshare.Launcher() as launcher:
+        assert len(os.listdir("/proc/self/task")) == 3
+        launcher.run(["true"], kill_child=True)
+        launcher.run(["true"], user=True)
+    assert len(os.listdir("/proc/self/task")) <= 3
+stop.set()
+"""
+)
+
+
+def test_a_thread_that_stays_goes_with_the_program() -> None:
+    assert python(KEEPER_IS_GONE) == (0, "", "")
+
+
+def test_unshare_after_threads_have_been_joined() -> None:
+    """The kernel sees them end later than Python."""
+
+    def action() -> str:
+        for _ in range(8):
+            thread = threading.Thread(target=lambda: None)
+            thread.start()
+            thread.join()
+        pyunshare.unshare(user=True)
+        return "done"
+
+    assert {support.in_a_child(action) for _ in range(20)} == {"done"}
+
+
+def test_unshare_waits_for_no_thread_that_stays() -> None:
+    def action() -> None:
+        stop = threading.Event()
+        threading.Thread(target=stop.wait, daemon=True).start()
+        start = time.monotonic()
+        with contextlib.suppress(pyunshare.LaunchError):
+            pyunshare.unshare(user=True)
+        assert time.monotonic() - start < 0.9
+
+    assert support.in_a_child(action) == "None"
+
+
+def test_waiting_for_a_thread_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "PATIENCE", 0.05)
+    threads.wait_for_thread(os.getpid())
+
+
+@each_backend
+def test_launches_of_a_thread(way: dict[str, Any]) -> None:
+    """Another one than the main thread, in which no signal handlers run."""
+    results: list[int] = []
+    thread = threading.Thread(
+        target=lambda: results.append(pyunshare.run(["sh", "-c", "exit 7"], **way).returncode)
+    )
+    thread.start()
+    thread.join()
+    assert results == [7]
+
+
+FORK_WHILE_LOADING = """
+import importlib.abc, os, signal, sys, threading, time, warnings
+import pyunshare
+warnings.simplefilter("ignore")
+
+loading = threading.Event()
+
+class Slow(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == "pyunshare.api.popen":
+            loading.set()
+            time.sleep(0.3)
+
+sys.meta_path.insert(0, Slow())
+thread = threading.Thread(target=lambda: pyunshare.run)
+thread.start()
+loading.wait()
+pid = os.fork()
+if pid == 0:
+    signal.alarm(10)
+    pyunshare.run(["true"], uts=True)
+    os._exit(0)
+thread.join()
+print(os.waitpid(pid, 0)[1])
+"""
+
+
+def test_a_fork_while_another_thread_loads_the_interface() -> None:
+    assert python(FORK_WHILE_LOADING) == (0, "0\n", "")
+
+
+# ---- the end of Python --------------------------------------------------------------------------
+
+AT_EXIT = """
+import atexit, threading, time, pyunshare
+pyunshare.run(["true"], uts=True)
+def launch(name):
+    for given in {given!r}:
+        print(name, pyunshare.run(["true"], **given).returncode, flush=True)
+def outlive():
+    threading.main_thread().join()
+    time.sleep(0.2)
+    launch("thread")
+atexit.register(launch, "exit")
+threading.Thread(target=outlive).start()
+"""
+
+
+@pytest.mark.parametrize("start", ["", TOO_LARGE], ids=["copy", "interpreter"])
+def test_launches_at_the_end_of_python(start: str) -> None:
+    given = [*NAMESPACES_ONLY.values(), *MORE.values()]
+    status, output, errors = python(start + AT_EXIT.format(given=given))
+    assert (status, errors) == (0, "")
+    expected = [f"{name} 0" for name in ("thread", "exit") for _ in given]
+    assert sorted(output.splitlines()) == sorted(expected)
+
+
+SUBINTERPRETER = """
+import sys
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+script = '''
+import pyunshare
+for given in {given!r}:
+    assert pyunshare.run(["true"], **given).returncode == 0
+'''
+one = interpreters.create()
+failed = interpreters.run_string(one, script)
+assert not failed, failed
+print("done")
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="subinterpreters are not isolated")
+def test_launches_of_an_isolated_subinterpreter() -> None:
+    """Where neither ctypes nor fork(2) can be had."""
+    given = [*NAMESPACES_ONLY.values(), *MORE.values(), {"mount": True}]
+    assert python(SUBINTERPRETER.format(given=given)) == (0, "done\n", "")
+
+
+# ---- limits -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"user": True}, {"map_root_user": True}, {"wd": "/"}], ids=str
+)
+def test_room_for_one_more_process(more: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread and a process at once would be two."""
+
+    def action() -> str:
+        pyunshare.run(["true"])
+        as_ordinary_user()
+        resource.setrlimit(resource.RLIMIT_NPROC, (2, 2))
+        assert subprocess.run(["true"], check=False).returncode == 0
+        return str(pyunshare.run(["true"], **more).returncode)
+
+    with using("copy", monkeypatch):
+        assert support.in_a_child(action) == "0"
+
+
+def test_no_room_for_any_process() -> None:
+    """It is said as subprocess says it."""
+
+    def action() -> str:
+        pyunshare.run(["true"])
+        as_ordinary_user()
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+        for more in ({}, {"user": True}):
+            with contextlib.suppress(BlockingIOError):
+                pyunshare.run(["true"], **more)
+                return "started"
+        return "refused"
+
+    assert support.in_a_child(action) == "refused"
+
+
+# ---- time ---------------------------------------------------------------------------------------
+
+SLOW_TOOL = "#!/bin/sh\necho $$ >>{pids}\nsleep 30 &\necho $! >>{pids}\nwait\n"
+
+
+@pytest.fixture
+def slow_tool(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A newuidmap that takes long, for users other than root, and the file with its processes."""
+    directory = support.new_directory()
+    directory.chmod(0o755)
+    pids = directory / "pids"
+    pids.touch()
+    pids.chmod(0o666)
+    tool = directory / "newuidmap"
+    tool.write_text(SLOW_TOOL.format(pids=pids))
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{directory}:{os.environ['PATH']}")
+    monkeypatch.setattr(interpreter, "_PACKAGE", str(support.copied_package() / "pyunshare"))
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
+    return pids
+
+
+def as_ordinary_user() -> None:
+    """Give up all rights for good."""
+    os.setgroups([])
+    os.setgid(ORDINARY)
+    os.setuid(ORDINARY)
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # else files in /proc are still root's
+
+
+def wait_for_pids(pids: Path) -> list[int]:
+    """The processes of the slow tool, when there are all."""
+    support.wait_for(lambda: len(pids.read_text().split()) >= 2, "the tool")
+    return [int(pid) for pid in pids.read_text().split()]
+
+
+def by_timeout() -> None:
+    """End a launch by a timeout."""
+    with pytest.raises(subprocess.TimeoutExpired) as caught:
+        pyunshare.run(["true"], map_users="0:1000:1", timeout=1)
+    assert (caught.value.cmd, caught.value.timeout) == (["true"], 1)
+
+
+def by_interrupt() -> None:
+    """End a launch by Ctrl-C."""
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 1)
+    with pytest.raises(KeyboardInterrupt):
+        pyunshare.run(["true"], map_users="0:1000:1")
+
+
+def by_cancellation() -> None:
+    """End a launch from asyncio."""
+    wrong: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: wrong.append(context))
+        start = pyunshare.create_subprocess_exec("true", map_users="0:1000:1")
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(start, 1)
+
+    asyncio.run(main())
+    assert not wrong
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("end", [by_timeout, by_interrupt, by_cancellation])
+def test_a_launch_that_takes_long_is_ended(
+    end: Any, backend: str, slow_tool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def action() -> str:
+        as_ordinary_user()
+        with using(backend, monkeypatch):
+            start = time.monotonic()
+            end()
+            assert time.monotonic() - start < 8
+            assert not left_over()
+            pids = wait_for_pids(slow_tool)
+            support.wait_for(lambda: not any(map(support.exists, pids[:1])), "the tool's end")
+            return "ended"
+
+    try:
+        assert support.in_a_child(action, 40) == "ended"
+    finally:
+        for pid in map(int, slow_tool.read_text().split()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+# ---- another version ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "launcher"])
+def test_pyunshare_has_been_upgraded(
+    backend: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with using(backend, monkeypatch):
+        monkeypatch.setattr(job, "__version__", "0.0.1")
+        for given in MORE.values():
+            with pytest.raises(pyunshare.LaunchError, match="has taken the place of pyunshare 0"):
+                pyunshare.run(["true"], **given)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_pyunshare_has_been_removed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(interpreter, "_PACKAGE", str(tmp_path / "none"))
+    with using("interpreter", monkeypatch):
+        with pytest.raises(pyunshare.LaunchError, match="removed or replaced, start this process"):
+            pyunshare.run(["true"], user=True)
+        with pytest.raises(pyunshare.LaunchError, match="the Launcher did not begin"):
+            pyunshare.Launcher()
+    assert capfd.readouterr() == ("", "")
+
+
+# ---- no /proc -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["run", "unshare", "Launcher"])
+def test_without_proc(name: str) -> None:
+    """What needs it says so as any launch; what does not works."""
+
+    def action() -> str:
+        pyunshare.run(["true"], user=True)
+        pyunshare.unshare(mount=True)
+        subprocess.run(["mount", "-t", "tmpfs", "none", "/proc"], check=True)
+        if name == "Launcher":
+            pyunshare.Launcher()
+        elif name == "run":
+            assert pyunshare.run(["true"], user=True).returncode == 0
+            pyunshare.run(["true"], map_root_user=True)
+        else:
+            pyunshare.unshare(map_root_user=True)
+        return "done"
+
+    expected = "LaunchFileNotFoundError: "
+    assert support.in_a_child(action).startswith(expected)
+
+
+# ---- a Launcher ---------------------------------------------------------------------------------
+
+
+def test_a_launcher_in_a_forked_child() -> None:
+    """It is of no use there, but does no harm; nor does its end in the child to the parent."""
+    with pyunshare.Launcher() as launcher:
+
+        def action() -> str:
+            status = launcher.run(["sh", "-c", "exit 3"], map_root_user=True).returncode
+            launcher.close()
+            return str(status)
+
+        assert support.in_a_child(action) == "3"
+        assert launcher._process is not None
+        parent = launcher.run(["sh", "-c", "echo $PPID"], user=True, stdout=subprocess.PIPE).stdout
+        assert int(parent) == os.getpid()
+        assert launcher._process.poll() is None
+
+
+def test_a_launcher_ends_though_a_forked_child_has_its_socket() -> None:
+    launcher = pyunshare.Launcher()
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(30)
+        os._exit(0)
+    try:
+        launcher.close()
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+LAUNCHER_OF_A_KILLED_PROCESS = """
+import os, sys, time, threading, pyunshare
+launchers = []
+thread = threading.Thread(target=lambda: launchers.append(pyunshare.Launcher()))
+thread.start(); thread.join()
+launchers.append(pyunshare.Launcher())
+for launcher in launchers:
+    launcher.Popen(["sleep", "1000"], kill_child=True)
+    launcher.Popen(["sleep", "1000"], map_root_user=True, kill_child="TERM")
+pid = os.fork()
+if pid == 0:
+    time.sleep(20)
+    os._exit(0)
+time.sleep(0.3)
+print("started", pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_launcher_ends_with_its_process() -> None:
+    """And so do the programs that are to, though a forked child has all sockets."""
+    caller = subprocess.Popen(
+        [sys.executable, "-c", LAUNCHER_OF_A_KILLED_PROCESS],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(support.CHECKOUT), "PYTHONWARNINGS": "ignore"},
+    )
+    assert caller.stdout is not None
+    with caller:
+        told = caller.stdout.readline()
+        running = support.descendants(caller.pid)
+        forked = int(told.split()[1])
+        # Two interpreters, a copy that waits, and two programs of each with one that waits for it
+        assert len(running) == 13
+        caller.kill()
+        caller.stdout.close()
+    running.remove(forked)
+    try:
+        support.wait_for(lambda: not any(map(support.exists, running)), "the end of all")
+    finally:
+        os.kill(forked, signal.SIGKILL)
+
+
+def test_programs_outlive_a_launcher() -> None:
+    with pyunshare.Launcher() as launcher:
+        one = launcher.Popen(["sleep", "30"], user=True)
+        other = launcher.Popen(["sleep", "30"], kill_child=True)
+    time.sleep(0.2)
+    for process in (one, other):
+        assert process.poll() is None
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+
+
+def test_a_launcher_that_is_gone() -> None:
+    """Launches go on without it."""
+    with pyunshare.Launcher() as launcher:
+        assert launcher._process is not None
+        launcher._process.kill()
+        assert launcher.run(["true"], user=True).returncode == 0
+    assert launcher.run(["true"], user=True).returncode == 0
+
+
+CHANGES = {
+    "umask": (lambda: os.umask(0o27), "umask", "0027"),
+    "directory": (lambda: os.chdir("/usr"), "pwd", "/usr"),
+    "group": (lambda: os.setgroups([5, 7]), "id -G", "0 5 7"),
+    "uts": (lambda: pyunshare.unshare(uts=True), "readlink /proc/self/ns/uts", None),
+    "limit": (lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)), "ulimit -c", "0"),
+    "nice": (lambda: os.nice(3), "nice", "3"),
+    "group-of-processes": (lambda: os.setpgid(0, 0), "ps -o pgid= -p $$", None),
+    "environment": (lambda: os.environ.update(NEW="yes"), "echo $NEW", "yes"),
+    "ignored": (
+        lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+        "grep SigIgn /proc/self/status",
+        None,
+    ),
+    "blocked": (
+        lambda: signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1]),
+        "grep SigBlk /proc/self/status",
+        None,
+    ),
+    "root": (lambda: os.chroot("/"), "pwd", None),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_changes_after_the_start_of_a_launcher(name: str) -> None:
+    """A program has it all as from subprocess."""
+    change, script, expected = CHANGES[name]
+
+    def action() -> str:
+        with pyunshare.Launcher() as launcher:
+            change()
+            given: dict[str, Any] = {"stdout": subprocess.PIPE, "text": True}
+            theirs = subprocess.run(["sh", "-c", script], check=False, **given).stdout
+            ours = launcher.run(["sh", "-c", script], mount_proc="/mnt", **given).stdout
+        return f"{ours == theirs} {ours.strip() if expected else ''}"
+
+    assert support.in_a_child(action) == f"True {expected or ''}"
+
+
+def test_the_kernel_has_no_clone3() -> None:
+    """Nor does it copy the one that serves, which then says so."""
+
+    def action() -> str:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        control, served = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if os.fork() == 0:
+            control.close()
+            ours.close()
+            intermediate.clone_sibling = refuse
+            intermediate._serve(served)
+        served.close()
+        control.recv(100)
+        socket.send_fds(control, [b"x"], [theirs.fileno()])
+        theirs.close()
+        record = ours.recv(100)
+        control.close()
+        os.wait()
+        return record.decode()
+
+    def refuse() -> int:
+        raise OSError(errno.ENOSYS, "not there")
+
+    assert support.in_a_child(action) == "U"
