@@ -362,3 +362,25 @@ def test_names_that_cannot_be_typed_are_not_told() -> None:
             told = prompt.tell(f"--uts={name}", "true")
             assert "there is no file" in told.cause
             assert told.commands == []
+
+
+def test_what_only_root_may_make(way: str) -> None:
+    """And what the user may make is not told to be root's."""
+    directory = support.new_directory()
+    setup = "mount -t tmpfs -o mode=755 none /mnt && printf '#!/bin/sh\n' >/mnt/script"
+    with Prompt(WITHOUT_SUBORDINATE_IDS, etc=copied_etc(), way_to_root=way, setup=setup) as prompt:
+        words = ["-rpf", "--mount-proc=/mnt/a/b", "true"]
+        told = prompt.tell(*words)
+        assert told.commands[0].startswith(way)
+        prompt.mends(told, *words)
+        told = prompt.tell("-r", "/mnt/script")
+        assert told.commands[0].startswith(way)
+        prompt.mends(told, "-r", "/mnt/script")
+        words = ["-rpf", f"--mount-proc={directory}/a/b", "true"]
+        told = prompt.tell(*words)
+        assert told.commands == [f"mkdir -p {directory}/a/b"]
+        prompt.mends(told, *words)
+        prompt.type(f"printf '#!/bin/sh\\n' >{directory}/script")
+        told = prompt.tell("-r", f"{directory}/script")
+        assert told.commands == [f"chmod +x {directory}/script"]
+        prompt.mends(told, "-r", f"{directory}/script")

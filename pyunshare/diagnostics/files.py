@@ -94,7 +94,7 @@ def mount_point_is_missing(context: FailureContext) -> Hint | None:
     if target == BINFMT_MISC and context.request.root is None:
         return Hint("this kernel, {}, has no binfmt_misc", context.system.kernel)
     outside = path_argument(context.seen_from_outside(target))
-    making = Command("mkdir", "-p", outside)
+    making = context.changing(absolute(target), Command("mkdir", "-p", outside))
     if context.request.root is None:
         return Hint("there is no directory {}", target, type=(making,))
     return Hint("there is no {} inside {}", target, context.request.root, type=(making,))
@@ -159,6 +159,7 @@ def file_is_missing(context: FailureContext) -> Hint | None:
     making = Command("touch", file)
     if directory and not is_there(directory):
         making = Command("mkdir", "-p", directory).then(making)
+    making = context.changing(absolute(context.path), making)
     return Hint("there is no file {} to bind the namespace to", context.path, type=(making,))
 
 
@@ -177,7 +178,7 @@ def file_is_a_directory(context: FailureContext) -> Hint | None:
         "{} is a directory, and a namespace is bound to a file, such as {}",
         context.path,
         file,
-        type=(Command("touch", path_argument(file)),),
+        type=(context.changing(absolute(file), Command("touch", path_argument(file))),),
     )
 
 

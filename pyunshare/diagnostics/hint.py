@@ -10,6 +10,7 @@ from ..options.option import BY_NAME
 from ..options.parser import take_options
 from ..syscalls import CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, fsdecode
 from .commands import Command, printable, shown
+from .probes import is_there
 from .system import USUAL_DIRECTORIES, found_program
 
 TYPE_CHECKING = False
@@ -180,6 +181,17 @@ class FailureContext:
             return Command(note=NO_ROOT)
         tools = [tool for tool in ("sudo", "doas") if found_program(tool, search_path())]
         return command.run_by(tools[0] if tools else "su")
+
+    def changing(self, path: str, command: Command) -> Command:
+        """Return a command that makes something, for root where the caller may not make it.
+
+        ``path`` is where that is, as seen from here.
+        """
+        while path and not is_there(path):
+            path = path.rstrip("/").rpartition("/")[0]
+        if self.request.users.caller and posix.access(path or ".", posix.W_OK):
+            return command
+        return self.as_root(command)
 
     def line_as_root(self) -> Command:
         """Return the user's own command line for root to run."""

@@ -186,7 +186,8 @@ def value_taken_for_program(context: FailureContext) -> Hint | None:
     command = None if _is_on_shared_mount(context, found[0][0], value) else context.offer(line)
     directory = value.rpartition("/")[0]
     if command and metavar == "=file" and not is_there(value) and is_there(directory or "/"):
-        command = Command("touch", path_argument(value)).then(command)
+        touching = context.changing(absolute(value), Command("touch", path_argument(value)))
+        command = touching.then(command)
     return Hint(
         "{} was taken for the program: {} has its " + metavar[1:] + " after an equals sign",
         value,
@@ -312,13 +313,22 @@ def _interpreter_is_missing(context: FailureContext, path: str) -> Hint | None:
                     "the first line of {} ends as in Windows, so that its interpreter is {}",
                     path,
                     needed,
-                    type=(Command(tool("sed"), "-i", r"s/\r$//", file),),
+                    type=(_changed(context, path, Command(tool("sed"), "-i", r"s/\r$//", file)),),
                 )
             if root is None:
                 return Hint(f"{{}} is there, but {kind}, {{}}, is not", path, needed)
             return Hint(f"{{}} is there, but {kind}, {{}}, is not inside {{}}", path, needed, root)
         path = needed
     return None
+
+
+def _changed(context: FailureContext, path: str, command: Command) -> Command:
+    """Return a command that changes a file, for root where it is not the caller's."""
+    try:
+        is_own = posix.stat(path).st_uid == posix.geteuid()
+    except OSError:
+        is_own = False
+    return command if is_own and context.request.users.caller else context.as_root(command)
 
 
 def program_is_not_executable(context: FailureContext) -> Hint | None:
@@ -342,7 +352,7 @@ def program_is_not_executable(context: FailureContext) -> Hint | None:
         return Hint(
             "{} has no permission to be executed",
             path,
-            type=(Command("chmod", "+x", outside),) if is_program else (),
+            type=(_changed(context, path, Command("chmod", "+x", outside)),) if is_program else (),
         )
     if mount_flags & posix.ST_NOEXEC:
         return _on_noexec(context, path)
