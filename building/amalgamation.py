@@ -75,6 +75,7 @@ def amalgamation(package: Path) -> str:
     import from each other in a way, or have a statement at the top, that is not looked into here.
     """
     origin: dict[str, str] = {}
+    imports: set[str] = set()
     text = HEADER
     for part in PARTS:
         tree = ast.parse(source_of(part, package).read_text(encoding="utf-8"))
@@ -82,7 +83,14 @@ def amalgamation(package: Path) -> str:
         for name, where in _names_bound(tree, part):
             if origin.setdefault(name, where) != where:
                 raise ValueError(f"{name} is from {origin[name]}, and from {where} in {part}")
-        text += ast.unparse(_OnlyCode(part).visit(tree)) + "\n"
+        tree = _OnlyCode(part).visit(tree)
+        tree.body = [node for node in tree.body if ast.unparse(node) not in imports]
+        imports.update(
+            ast.unparse(node)
+            for node in tree.body
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+        )
+        text += ast.unparse(tree) + "\n"
     return text + FOOTER
 
 

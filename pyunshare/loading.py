@@ -7,7 +7,7 @@ reads bytecode only where nobody else can have written it, and does without wher
 
 import posix
 import sys
-from _frozen_importlib_external import FileFinder, SourceFileLoader
+from _frozen_importlib_external import SourceFileLoader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def load_carefully(directory: str) -> None:
         if not path.startswith(directory):
             raise ImportError(path)
         if not finder:  # most launches need no further module
+            from _frozen_importlib_external import FileFinder
+
             finder.append(FileFinder.path_hook((careful_loader(), [".py"])))
         return finder[0](path)
 
