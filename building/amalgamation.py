@@ -84,12 +84,12 @@ def amalgamation(package: Path) -> str:
             if origin.setdefault(name, where) != where:
                 raise ValueError(f"{name} is from {origin[name]}, and from {where} in {part}")
         tree = _OnlyCode(part).visit(tree)
-        tree.body = [node for node in tree.body if ast.unparse(node) not in imports]
-        imports.update(
-            ast.unparse(node)
-            for node in tree.body
-            if isinstance(node, (ast.Import, ast.ImportFrom))
-        )
+        for node in [*tree.body]:
+            statement = ast.unparse(node)
+            if statement in imports:
+                tree.body.remove(node)
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                imports.add(statement)
         text += ast.unparse(tree) + "\n"
     return text + FOOTER
 
