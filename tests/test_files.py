@@ -92,6 +92,7 @@ def test_what_is_too_large_is_not_read(size: int, tmp_path: Path) -> None:
         (b"a\n" + b"x" * BLOCK + b"\nb\n", [b"a", b"x" * BLOCK, b"b"]),
         (b"x" * (3 * BLOCK), [b"x" * (3 * BLOCK)]),
         (b"a\n" + b"x" * (LONGEST_LINE + BLOCK) + b"\nb", [b"a", b"b"]),
+        (b"x" * LONGEST_LINE, [b"x" * LONGEST_LINE]),
         (b"x" * (LONGEST_LINE + 1), []),
         (b"x\0" + b"y" * (LONGEST_LINE + BLOCK) + b"\nb", [b"x", b"b"]),
     ],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from errno import EBADF, ENOSPC
 
 import pytest
 
 from pyunshare import __version__
+from pyunshare.errors import Failure
 from pyunshare.options import help
 from pyunshare.options.option import OPTIONS, Option
 
@@ -78,3 +81,32 @@ def test_version() -> None:
     assert help.version_text("unshare") == (
         f"unshare from pyunshare {__version__}, compatible with util-linux 2.43\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("", [""]),
+        ("abc def", ["abc def"]),
+        ("abc defg", ["abc", "defg"]),
+        ("a b c d e f", ["a b c d", "e f"]),
+        ("abcdefghij k", ["abcdefghij", "k"]),
+    ],
+)
+def test_lines_are_as_long_as_they_may_be(text: str, lines: list[str]) -> None:
+    assert help._wrap(text, 7) == lines
+
+
+def test_a_closed_standard_output_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed: list[bytes] = []
+    monkeypatch.setattr(help, "write_all", lambda fd, text: printed.append(text))
+    assert help.print_text("x") == 0
+    assert printed == [b"x"]
+    for error, is_failure in ((EBADF, False), (ENOSPC, True)):
+
+        def write_all(fd: int, text: bytes, error: int = error) -> None:
+            raise OSError(error, "")
+
+        monkeypatch.setattr(help, "write_all", write_all)
+        with pytest.raises(Failure) if is_failure else contextlib.nullcontext():
+            assert help.print_text("x") == 0

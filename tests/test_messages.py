@@ -6,12 +6,13 @@ import posix
 import sys
 from errno import ENOENT, EPIPE
 from types import SimpleNamespace
+from typing import Callable, NoReturn
 
 import pytest
 
 from pyunshare import messages
 from pyunshare.errors import Failure
-from pyunshare.messages import STANDARD_ERROR, Reporter, locale_of_messages
+from pyunshare.messages import STANDARD_ERROR, Reporter, locale_of_messages, run_and_exit
 from pyunshare.options.request import Request
 
 FAILURE = Failure(("cannot open %s", "x"), ENOENT, status=126)
@@ -251,3 +252,56 @@ def test_hints_that_cannot_be_prepared_are_none(
     environ[b"PYUNSHARE_HINTS"] = b"always"
     monkeypatch.setattr(hints, "prepare", lambda self, rehearse: 1 // 0)
     reporter.prepare_hints()
+
+
+class Ended(BaseException):
+    """Stands for the end of the process, with a status."""
+
+
+def failing(error: BaseException) -> Callable[[], int]:
+    """Return what raises an exception."""
+
+    def action() -> int:
+        raise error
+
+    return action
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "texts"),
+    [
+        (lambda: 5, 5, []),
+        (failing(FAILURE), 126, [ENGLISH]),
+        (failing(MemoryError()), 1, ["name: unexpected MemoryError\n"]),
+        (failing(KeyboardInterrupt()), 1, ["name: unexpected KeyboardInterrupt\n"]),
+    ],
+)
+def test_the_end_of_a_process(
+    action: Callable[[], int],
+    status: int,
+    texts: list[str],
+    reporter: Reporter,
+    printed: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def end(status: int) -> NoReturn:
+        raise Ended(status)
+
+    monkeypatch.setattr(posix, "_exit", end)
+    with pytest.raises(Ended) as caught:
+        run_and_exit(reporter, action)
+    assert caught.value.args == (status,)
+    assert printed == texts
+
+
+def test_the_end_of_a_process_that_can_report_nothing(
+    reporter: Reporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(status: int) -> NoReturn:
+        raise Ended(status)
+
+    monkeypatch.setattr(posix, "_exit", end)
+    monkeypatch.setattr(reporter, "report", lambda failure: 1 // 0)
+    with pytest.raises(Ended) as caught:
+        run_and_exit(reporter, failing(FAILURE))
+    assert caught.value.args == (1,)
