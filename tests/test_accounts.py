@@ -11,7 +11,12 @@ from types import SimpleNamespace
 import pytest
 
 from pyunshare.errors import Failure
-from pyunshare.options.accounts import id_of_name, mapped_ids, subordinate_ids
+from pyunshare.options.accounts import (
+    id_of_name,
+    mapped_ids,
+    subordinate_ids,
+    user_or_group_id,
+)
 
 Files = dict[str, str]
 
@@ -181,6 +186,21 @@ def test_mapped_ids(files: Files) -> None:
     files["/proc/self/gid_map"] = ""
     assert mapped_ids("uid") == [(0, 5), (7, 4294967295)]
     assert mapped_ids("gid") == []
+
+
+@pytest.mark.parametrize("line", ["garbage", "0 0", "x y z", "5 x 5", "0,0,5", "0 0 " + "9" * 5000])
+def test_mapped_ids_of_a_masked_file(line: str, files: Files) -> None:
+    files["/proc/self/uid_map"] = f"{line}\n0 0 5\n\n7 7 8 9\n"
+    assert mapped_ids("uid") == [(0, 5), (7, 8)]
+
+
+@pytest.mark.parametrize("kind", ["uid", "gid"])
+def test_the_name_of_the_highest_id_is_no_id(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """(uid_t) -1, with which the reference maps nothing."""
+    monkeypatch.setattr("pyunshare.options.accounts.id_of_name", lambda *_: -1)
+    with pytest.raises(Failure) as caught:
+        user_or_group_id(kind, "name")
+    assert str(caught.value) == f"failed to parse {kind} 'name': {os.strerror(EINVAL)}"
 
 
 def test_mapped_ids_without_proc(files: Files) -> None:

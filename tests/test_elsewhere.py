@@ -7,6 +7,7 @@ import builtins
 import errno
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,22 @@ def test_the_script_in_a_clone_finds_the_package_beside_it(tmp_path: Path) -> No
         shown = subprocess.run(line, cwd="/", capture_output=True, text=True, check=False)
         assert shown.stderr.splitlines()[0] == f"{script.name}: invalid option -- 'x'"
         assert shown.returncode == 1
+
+
+@pytest.mark.parametrize("step", ["setuid", "setgid"])
+def test_the_highest_id_is_passed_on_32_bits_too(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There CPython takes 4294967295 for too large, and -1 for the same to the kernel."""
+
+    def refuse(number: int) -> None:
+        if number > (1 << 31) - 1:
+            raise OverflowError(f"{step} is greater than maximum")
+        raise OSError(errno.EINVAL, number)
+
+    monkeypatch.setattr(f"posix.{step}", refuse)
+    monkeypatch.setattr("posix.setgroups", lambda _: None)
+    change = {"setuid": launch._change_user, "setgid": launch._change_group}[step]
+    with pytest.raises(Failure) as caught:
+        change((1 << 32) - 1, types.SimpleNamespace())  # type: ignore[arg-type]
+    assert (caught.value.errno, caught.value.step) == (errno.EINVAL, step)

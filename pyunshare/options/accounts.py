@@ -24,7 +24,7 @@ def user_or_group_id(kind: str, text: str) -> int:
         raise Failure(complaint, ERANGE) from None
     except ValueError:
         try:
-            return id_of_name(kind, text)
+            number = id_of_name(kind, text) & NO_ID  # CPython has -1 for the highest
         except OSError as error:
             raise Failure(complaint, error.errno) from None
     if number == NO_ID:
@@ -77,10 +77,15 @@ def _is_number(text: str, number: int) -> bool:
 
 
 def mapped_ids(kind: str) -> "list[tuple[int, int]]":
-    """Return the blocks (start, count) of "uid"s or "gid"s that this user namespace has."""
+    """Return the blocks (start, count) of "uid"s or "gid"s that this user namespace has.
+
+    Where the file is masked, lines of other kinds are passed over.
+    """
     path = f"/proc/self/{kind}_map"
     blocks = []
     for line in checked("open", ("could not open '%s'", path), read_lines, path, path=path):
-        inner, _outer, count = line.split()
-        blocks.append((int(inner), int(count)))
+        numbers = line.split()[:3]
+        if len(numbers) == 3 and all(each.isdigit() and len(each) <= 10 for each in numbers):
+            inner, _outer, count = map(int, numbers)
+            blocks.append((inner, count))
     return blocks
