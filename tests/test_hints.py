@@ -390,3 +390,11 @@ def test_a_line_that_would_fail_is_not_offered() -> None:
     told = tell("--root", "/", "true", user=WITHOUT_SUBORDINATE_IDS, conditions=conditions)
     assert told.cause.startswith("only root may do this")
     assert all(" -r " not in line for line in told.typed)
+
+
+def test_a_caller_who_ignores_the_end_of_children() -> None:
+    told = tell("-n=/run/x", "true", conditions=["ignore=17"])
+    assert told.cause == "-n takes no value, and --net does"
+    assert told.commands == []  # what the line would do cannot be learned
+    told = tell("-m", "true", user=WITHOUT_SUBORDINATE_IDS, conditions=["ignore=17"])
+    assert told.typed[0] == "pyunshare -r -m true"

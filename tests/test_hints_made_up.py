@@ -309,6 +309,24 @@ def test_the_profile_for_apparmor(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert lifting.endswith("sysctl -w kernel.apparmor_restrict_unprivileged_userns=0")
 
 
+@pytest.mark.parametrize(
+    ("label", "is_restricted"),
+    [
+        ("unconfined\n", True),
+        ("unprivileged_userns (enforce)\n", True),
+        ("pyunshare (unconfined)\n", False),
+    ],
+)
+def test_who_is_restricted_by_apparmor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, label: str, is_restricted: bool
+) -> None:
+    monkeypatch.setattr("posix.geteuid", lambda: 1000)
+    root = machine(tmp_path, proc__sys__kernel__apparmor_restrict_unprivileged_userns="1\n")
+    machine(root, proc__self__attr__current=label)
+    said = hints_of(["-r", "true"], failed("write", EPERM, "/proc/self/uid_map"), root)
+    assert (namespaces.APPARMOR in said) == is_restricted
+
+
 def test_the_switch_of_debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The narrower way, to be root for one launch, is told first."""
     monkeypatch.setattr("posix.geteuid", lambda: 1000)

@@ -61,8 +61,8 @@ def refused_by_filter(context: FailureContext) -> Hint | None:
         )
     if system.unit:
         return Hint(
-            f"a seccomp filter refuses {call}, as RestrictNamespaces= and SystemCallFilter= in the "
-            "unit {} set one",
+            f"a seccomp filter refuses {call}, such as RestrictNamespaces= or SystemCallFilter= in "
+            "the unit {} sets",
             system.unit,
         )
     return Hint(f"a seccomp filter, set by what started this process, refuses {call}")
@@ -122,6 +122,9 @@ def restricted_by_apparmor(context: FailureContext) -> Hint | None:
     system = context.system
     is_for_root = not context.asks(CLONE_NEWUSER) or not context.request.users.caller
     if is_for_root or not system.sysctl(APPARMOR):
+        return None
+    # A program with a profile of its own is not restricted; the others get this one for it.
+    if system.security_label and not system.security_label.startswith("unprivileged_userns "):
         return None
     cause = f"{APPARMOR} is 1: AppArmor gives ordinary users' user namespaces no power"
     note = f"{APPARMOR}=0 lifts this for every program"

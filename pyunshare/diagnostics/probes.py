@@ -108,6 +108,8 @@ def outcome(action: Callable[[], object], become: Callable[[], None] | None = No
             posix._exit(min(status, _UNKNOWN))
     try:
         status = posix.waitpid(pid, 0)[1]
+    except ChildProcessError:  # SIGCHLD is ignored, and with it how the child ended
+        return None
     except BaseException:  # there is no time to wait any longer
         for target in (-pid, pid):  # all that it has started
             try:

@@ -58,6 +58,13 @@ PATHS = {
         *(f"new{kind}map" for kind in SUBORDINATE_FILES),
     )
 }
+DOING = {
+    "execve": "executing",
+    "helper": "running",
+    "open": "opening",
+    "subids": "looking for subordinate ids in",
+    "write": "writing",
+}
 HIGHEST_ERRNO = 4095  # <linux/err.h>
 LONGEST_RECORD = 200
 
@@ -274,7 +281,8 @@ def _tried(options: list[str], system: System, become: Become | None = None) -> 
         for name, value in take_options([*argv]):
             request.add(name, value)
     hint = Hints(NAME, argv, request, system).find(failure, rehearse)
-    message = " ".join(word for word in (failure.step, failure.path) if word) + " failed"
+    doing = DOING.get(failure.step, failure.step)
+    message = " ".join(word for word in (doing, failure.path) if word) + " failed"
     if failure.errno:
         message += f": {os.strerror(failure.errno)}"
     if hint is None:
