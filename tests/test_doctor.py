@@ -461,3 +461,10 @@ def test_the_check_up_in_one_file(tmp_path: Path) -> None:
     named.symlink_to(archive)
     done = subprocess.run([*line[:-2], str(named), "--doctor"], capture_output=True, check=False)
     assert done.stderr.startswith(b"unshare: unrecognized option '--doctor'\n")
+
+
+def test_a_check_up_without_proc() -> None:
+    result = examine(conditions=["mounts", "tmpfs=/proc"])
+    assert b"Traceback" not in result.stderr
+    assert b"  covered in /proc                              not mounted\n" in result.stdout
+    assert b"no proc is mounted on /proc" in result.stdout

@@ -29,7 +29,10 @@ def restart(beginning: list[str], argv: list[str]) -> None:
     python = sys.executable or "python3"
     line: list[str | bytes] = [python, "-ISXutf8", *beginning, str(len(variables)), *variables]
     env = {name: posix.environ[name] for name in (FOR_THE_LOADER,) if name in posix.environ}
-    posix.execve("/proc/self/exe", [*line, *argv], env)
+    try:
+        posix.execve("/proc/self/exe", [*line, *argv], env)
+    except FileNotFoundError:  # no proc
+        posix.execve(python, [*line, *argv], env)
 
 
 def begin(words: list[str]) -> None:
