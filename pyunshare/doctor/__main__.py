@@ -61,9 +61,9 @@ def run(words: list[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(
         prog="pyunshare.doctor",
-        description="Try what this machine allows, and say what mends the rest.",
+        description="Try what this machine allows, and say how to fix the rest.",
     )
-    parser.add_argument("--json", action="store_true", help="print the findings for programs")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     wishes = parser.parse_args(words)
     report = check()
     text = json.dumps(as_data(report), indent=2) + "\n" if wishes.json else as_text(report)

@@ -181,8 +181,8 @@ ROWS: "tuple[tuple[str, str, str | None, int, str, str], ...]" = (
     ),
     ("root", "R", "directory", 0, FILE_SYSTEMS, "use the directory as root directory"),
     ("wd", "w", "directory", 0, FILE_SYSTEMS, "use the directory as working directory"),
-    ("monotonic", "", "seconds", 0, CLOCKS, "offset of CLOCK_MONOTONIC; needs --time"),
-    ("boottime", "", "seconds", 0, CLOCKS, "offset of CLOCK_BOOTTIME; needs --time"),
+    ("monotonic", "", "seconds", 0, CLOCKS, "offset of CLOCK_MONOTONIC; requires --time"),
+    ("boottime", "", "seconds", 0, CLOCKS, "offset of CLOCK_BOOTTIME; requires --time"),
     (
         "load-interp",
         "l",
