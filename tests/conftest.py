@@ -18,8 +18,10 @@ from tests.helpers import machine, support
 
 GRACE = 5  # seconds from the failure of a test that takes too long to the end of all
 
-if os.environ.get("HYPOTHESIS_PROFILE") == "deep":
-    os.environ.setdefault("PYTEST_TIMEOUT", "36000")
+# Seconds that a test may take where thousands of launches are one
+LONG = 36000 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 3600
+if LONG > 3600:
+    os.environ.setdefault("PYTEST_TIMEOUT", str(LONG))
 
 # As Python sets them; tests send SIGINT to their own process, too.
 DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL}
@@ -79,6 +81,13 @@ def _for_children_only(name: str, call: Callable[..., Any]) -> Callable[..., Any
         return call(*arguments)
 
     return guarded
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give a property time for all its examples."""
+    for item in items:
+        if getattr(getattr(item, "function", None), "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.timeout(LONG))
 
 
 @pytest.hookimpl(hookwrapper=True, optionalhook=True)
