@@ -530,7 +530,10 @@ def own_state_kept() -> Iterator[None]:
     before, threads = own_state(), len(other_threads())
     yield
     wait_for(lambda: len(other_threads()) <= threads, "threads to end")
-    assert own_state() == before
+    changed = {
+        name: (before[name], now) for name, now in own_state().items() if now != before[name]
+    }
+    assert not changed, changed
 
 
 def in_a_child(action: Callable[[], object], patience: float | None = None) -> str:
