@@ -278,6 +278,15 @@ class System:
             self._contents[path] = content if len(content) <= LARGEST_FILE else b""
         return self._contents.get(path, b"")
 
+    def is_beyond_reading(self, path: str) -> bool:
+        """Return whether there is a file of which nothing is known: a large one, or not ours."""
+        if self.read(path) or not self.exists(path):
+            return False
+        try:
+            return posix.stat(self._root + path).st_size > 0
+        except OSError:
+            return True
+
     def exists(self, path: str) -> bool:
         """Return whether there is such a file, of whatever type."""
         if path not in self._existing and not self._is_out_of_reach:
