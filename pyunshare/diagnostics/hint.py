@@ -8,6 +8,7 @@ import sys
 from ..errors import Failure
 from ..options.option import BY_NAME
 from ..options.parser import take_options
+from ..options.request import Request
 from ..syscalls import CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, fsdecode
 from .commands import Command, printable, shown
 from .probes import is_there
@@ -17,7 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable
 
-    from ..options.request import Request
     from .system import System
 
     Rehearse = Callable[[list[str]], None]
@@ -270,6 +270,24 @@ def options_of(words: list[str]) -> list[tuple[str, str | None]]:
     except Failure:
         pass
     return found
+
+
+def refused_option(argv: list[str]) -> str | None:
+    """Return the option whose value is none; nothing where there is a fault of another kind.
+
+    Where there is no fault at all, what is returned is empty.
+    """
+    request = Request()
+    try:
+        for name, value in take_options([*argv]):
+            try:
+                request.add(name, value)
+            except Failure:
+                return name
+        request.check()
+    except (Failure, KeyError):
+        return None
+    return ""
 
 
 def without_options(words: list[str], names: tuple[str, ...]) -> list[str]:

@@ -8,7 +8,7 @@ from errno import EACCES, EPERM
 from ..options.ranges import Range, joined_ranges
 from ..syscalls import CLONE_NEWUSER
 from .commands import Command
-from .hint import FailureContext, Hint, search_path, tool
+from .hint import FailureContext, Hint, refused_option, search_path, tool
 from .probes import CAP_SETFCAP, CAP_SETGID, CAP_SETUID
 from .programs import ELF_MAGIC, head_of
 from .system import HIGHEST_ID_COUNT, USUAL_DIRECTORIES, Block, MapLine, found_program, real_path
@@ -449,6 +449,8 @@ def setgroups_and_group_map(context: FailureContext) -> Hint | None:
     """Without privilege, a group can be mapped only by giving up setgroups(2)."""
     if not context.request.groups.is_single or context.request.setgroups != "allow":
         return None
+    if refused_option(context.argv) != "":
+        return None  # something else is wrong
     return Hint(
         "the kernel takes a group map from anybody only where setgroups(2) is denied",
         type=(context.typed(context.line(without=("setgroups",))),),

@@ -12,7 +12,7 @@ from ..options.parser import take_options
 from ..options.signals import signal_numbers
 from ..syscalls import CLONE_NEWPID, fsdecode
 from .commands import Command, path_argument
-from .hint import FailureContext, Hint, options_of, search_path, tool
+from .hint import FailureContext, Hint, options_of, refused_option, search_path, tool
 from .probes import is_there
 from .system import absolute, read_file
 
@@ -213,7 +213,9 @@ def _signal_name(value: str, metavar: str) -> str:
 
 def signal_by_number(context: FailureContext) -> Hint | None:
     """A signal is given by its number."""
-    for name, value in options_of(context.options or context.argv):
+    if refused_option(context.argv) != "kill-child":
+        return None
+    for name, value in options_of(context.argv):
         if name == "kill-child" and value is not None and value.isdigit():
             by_name = _signal_name(value, "=signal")
             if by_name == value:
