@@ -756,6 +756,7 @@ def test_a_map_tool_gets_what_the_launch_was_given() -> None:
         support.command(user), ["--map-auto", "/bin/true"], user=user, conditions=conditions
     )
     assert (result.status, result.stderr) == (0, b"")
+    entries += [f"{name}={value}" for name, value in support.command(user).environment]
     assert seen.read_text() == "\0".join([*entries, "SigIgn:\t0000000000000000\n"])
 
 
