@@ -25,6 +25,7 @@ import pytest
 
 import pyunshare
 from pyunshare.api import aio as asynchronous
+from pyunshare.api import interpreter
 from pyunshare.api import kwargs as keywords
 from pyunshare.api import popen as interface
 from pyunshare.api.exceptions import launch_error
@@ -530,6 +531,46 @@ def test_the_step_and_its_file(options: dict[str, Any], step: str, file: str | N
     assert found == file or (file == "uid_map" and found.endswith("/uid_map"))
 
 
+@each_backend
+def test_a_hint_is_found_when_asked_for(way: dict[str, Any], tmp_path: Path) -> None:
+    """It says what the command would, tried in a process of its own."""
+    with pytest.raises(pyunshare.LaunchError) as caught:
+        pyunshare.run(["/etc/passwd"], **way)
+    assert caught.value.hint == "/etc/passwd has no permission to be executed"
+    file = tmp_path / "file"
+    with pytest.raises(pyunshare.LaunchError) as caught:
+        pyunshare.run(["true"], **{**way, "uts": file})
+    cause, *commands = (caught.value.hint or "").splitlines()
+    assert cause == f"there is no file {file} to bind the namespace to"
+    assert commands == [f"type: touch {file}"]
+    assert pickle.loads(pickle.dumps(caught.value)).hint is None
+
+
+def test_no_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is known, or none can be looked for."""
+    assert launch_error("something else", 5).hint is None
+    with pytest.raises(pyunshare.LaunchError) as caught:
+        pyunshare.run(["true"], root="/none")
+    assert caught.value.hint is None
+    with pytest.raises(pyunshare.LaunchError) as caught:
+        pyunshare.run(["/etc/passwd"], uts=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(interpreter, "_PACKAGE", "/none")
+        assert caught.value.hint is None
+        patched.setattr(sys, "executable", "")
+        assert caught.value.hint is None
+    assert caught.value.hint
+
+
+def test_hints_for_the_calling_process() -> None:
+    def action() -> str:
+        with pytest.raises(pyunshare.LaunchError) as caught:
+            pyunshare.unshare(mount_proc="/none")
+        return str(caught.value.hint)
+
+    assert support.in_a_child(action).startswith("there is no directory /none\ntype: ")
+
+
 def test_an_interpreter_that_does_not_start(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -829,6 +870,26 @@ def test_unshare_fails_by_exceptions(
 ) -> None:
     assert support.in_a_child(lambda: pyunshare.unshare(**given)).startswith(text)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "entered"),
+    [
+        ({"uts": True, "pid": True, "root": "/none"}, ("uts", "pid")),
+        ({"mount_proc": "/none"}, ("mount",)),
+        ({"setuid": 4294967295}, ()),
+    ],
+    ids=str,
+)
+def test_unshare_says_what_was_done(given: dict[str, Any], entered: tuple[str, ...]) -> None:
+    """Before the step that failed."""
+
+    def action() -> str:
+        with pytest.raises(pyunshare.LaunchError) as caught:
+            pyunshare.unshare(**given)
+        return str(caught.value.entered)
+
+    assert support.in_a_child(action) == str(entered)
 
 
 def test_unshare_of_a_user_namespace_with_threads() -> None:

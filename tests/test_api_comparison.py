@@ -7,6 +7,7 @@ two probes saw is compared field by field. See ``api_driver.py``.
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ pytestmark = [
 
 # What waits for the program after --fork: a process of its own, or the caller of the interface
 WAITING = ("parent",)
+
+BACKENDS = ("copy", "interpreter", "launcher")
 
 
 def driver(user: User, *words: str) -> Program:
@@ -51,9 +54,15 @@ def both_ways(
     user: User = ROOT,
     conditions: Sequence[Word] = (),
     values: Mapping[str, str] | None = None,
+    backend: str = "",
     **given: Any,
 ) -> Iterator[Observation]:
-    """What the interface and the reference show for the same options."""
+    """What the interface and the reference show for the same options.
+
+    Without a backend, it is one of them in turn, the same for the same options.
+    """
+    line = b"\0".join(map(os.fsencode, options))
+    backend = backend or BACKENDS[zlib.crc32(line) % len(BACKENDS)]
     machine.check_options(options)
     reference = support.reference(user)
     assert not reference.environment
@@ -61,7 +70,7 @@ def both_ways(
     given["conditions"] = comparing.substituted(placed, values or {})
     words = comparing.substituted([*options, *program], values or {})
     for way in (
-        driver(user, "api"),
+        driver(user, backend),
         driver(user, "command", reference.file, reference.argument0, *reference.arguments),
     ):
         yield comparing.observe(way, words, user=user, **given)
@@ -160,31 +169,41 @@ WAYS = {
     "kill-child": ["--kill-child"],
     "ranges": ["--map-users=0:0:10", "--map-groups=0:0:10", "-f"],
 }
-by_way = pytest.mark.parametrize("way", WAYS, ids=lambda way: f"api-9-{way}")
+BY_THREAD = ("plain", "fork", "mount")
+by_way = pytest.mark.parametrize(
+    ("way", "backend"),
+    [
+        pytest.param(way, backend, id=f"api-9-{way}-{backend}")
+        for way in WAYS
+        for backend in (BACKENDS if way not in BY_THREAD else ["copy"])
+    ],
+)
 
 
 @by_way
 @pytest.mark.parametrize("row", tables.INHERITED)
-def test_inherited(row: str, way: str) -> None:
-    assert_same(WAYS[way], conditions=tables.INHERITED[row])
+def test_inherited(row: str, way: str, backend: str) -> None:
+    assert_same(WAYS[way], backend=backend, conditions=tables.INHERITED[row])
 
 
 @by_way
 @pytest.mark.parametrize("closed", tables.DESCRIPTORS, ids=lambda closed: "".join(map(str, closed)))
-def test_closed_descriptors(closed: Sequence[int], way: str) -> None:
-    assert_same(WAYS[way], conditions=[f"close={number}" for number in closed])
+def test_closed_descriptors(closed: Sequence[int], way: str, backend: str) -> None:
+    assert_same(WAYS[way], backend=backend, conditions=[f"close={number}" for number in closed])
 
 
 @by_way
 @pytest.mark.parametrize("row", tables.ENVIRONMENTS)
-def test_environment(row: str, way: str) -> None:
-    assert_same(WAYS[way], conditions=["emptyenv", *tables.ENVIRONMENTS[row]])
+def test_environment(row: str, way: str, backend: str) -> None:
+    assert_same(WAYS[way], backend=backend, conditions=["emptyenv", *tables.ENVIRONMENTS[row]])
 
 
 @by_way
 @pytest.mark.parametrize("name", tables.PROGRAMS, ids=lambda name: f"api-8-{name}")
-def test_programs(name: str, way: str) -> None:
-    assert_same(WAYS[way], program=tables.PROGRAMS[name], values=tables._programs())
+def test_programs(name: str, way: str, backend: str) -> None:
+    assert_same(
+        WAYS[way], backend=backend, program=tables.PROGRAMS[name], values=tables._programs()
+    )
 
 
 @pytest.mark.parametrize("way", ["plain", "user"])
@@ -200,6 +219,6 @@ def test_path_search(path: str, name: str, way: str) -> None:
 
 @by_way
 @pytest.mark.parametrize("number", ["HUP", "INT", "QUIT", "KILL", "TERM", "SEGV", "PIPE", "USR1"])
-def test_deaths_by_signal(number: str, way: str) -> None:
+def test_deaths_by_signal(number: str, way: str, backend: str) -> None:
     program = ("/bin/sh", "-c", f"kill -{number} $$")
-    assert_same(WAYS[way], program=program, conditions=["limit=4:0:0"])
+    assert_same(WAYS[way], backend=backend, program=program, conditions=["limit=4:0:0"])

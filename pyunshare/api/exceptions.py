@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from functools import cache
+from typing import Callable
 
 from ..errors import Failure, with_reason
 
@@ -25,6 +26,11 @@ class LaunchError(OSError):
     the class that Python has for its ``errno``: FileNotFoundError, PermissionError and so on.
     """
 
+    #: What unshare() had made before the step that failed, by keyword: ("uts", "mount")
+    entered: tuple[str, ...] = ()
+    # What looks for a hint
+    find_hint: Callable[[LaunchError], str | None] | None = None
+
     __module__ = "pyunshare"
 
     def __init__(
@@ -37,6 +43,15 @@ class LaunchError(OSError):
         super().__init__(errno, message if errno is None else os.strerror(errno), filename)
         self.message = message
         self.step = step
+
+    @property
+    def hint(self) -> str | None:
+        """The cause, found on this machine, and what to type, as the hints of the command say it.
+
+        It is looked for when it is asked for, by a process of its own, which tries what it offers.
+        None where none is found, and for an error that comes from another process.
+        """
+        return self.find_hint(self) if self.find_hint else None
 
     def __str__(self) -> str:
         return with_reason(self.message, self.errno)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import _thread
 import contextlib
 import errno
+import os
 import socket
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from ..errors import Failure
 from ..launch.steps import enter
 from ..syscalls import CLONE_NEWUSER
-from .exceptions import launch_error, launch_errors
-from .kwargs import KEYWORDS, given_options, request_for
+from .exceptions import LaunchError, launch_error, launch_errors
+from .hint import find_hint
+from .kwargs import KEYWORDS, as_words, given_options, request_for
 from .status import LONGEST_RECORD, Reporter, fields_of
 from .threads import count_threads
 
@@ -22,6 +25,18 @@ from .threads import count_threads
 NOT_FOR_A_CALLER = frozenset(
     {"fork", "kill_child", "forward_signals", "clear_env", "whitelist_env"}
 )
+
+# By keyword, the files of /proc/thread-self/ns
+NAMESPACES = {
+    "mount": "mnt",
+    "uts": "uts",
+    "ipc": "ipc",
+    "net": "net",
+    "pid": "pid_for_children",
+    "user": "user",
+    "cgroup": "cgroup",
+    "time": "time_for_children",
+}
 
 # In seconds
 PATIENCE = 1.0  # for threads that have ended for Python, but not yet for the kernel
@@ -34,20 +49,38 @@ def unshare(**keywords: Any) -> None:
     The keywords are those of Popen but for what is about a program. As with unshare(2) itself, a
     process with threads moves its calling thread only, and cannot have a new user namespace; and
     new PID and time namespaces are for the children. Where a later step fails, those before it
-    have been done. Raises LaunchError, UsageError and TypeError as Popen does.
+    have been done: the error's ``entered`` has the namespaces among them. Raises LaunchError,
+    UsageError and TypeError as Popen does.
     """
     for keyword in keywords:
         if keyword not in KEYWORDS or keyword in NOT_FOR_A_CALLER:
             raise TypeError(f"unshare() got an unexpected keyword argument {keyword!r}")
-    with launch_errors():
-        request = request_for(given_options(keywords))
-        if request.flags & CLONE_NEWUSER:
-            _check_threads()
-        with _reporter() as reporter:
-            enter(request, reporter)
+    options = given_options(keywords)
+    before = _own_namespaces()
+    try:
+        with launch_errors():
+            request = request_for(options)
+            if request.flags & CLONE_NEWUSER:
+                _check_threads()
+            with _reporter() as reporter:
+                enter(request, reporter)
+    except LaunchError as error:
+        error.find_hint = partial(find_hint, as_words(options), [])
+        after = _own_namespaces()
+        error.entered = tuple(name for name in before if after.get(name) != before[name])
+        raise
 
 
 unshare.__module__ = "pyunshare"
+
+
+def _own_namespaces() -> dict[str, str]:
+    """Return which namespaces this thread has, or has for its children, as far as /proc tells."""
+    found = {}
+    for name, file in NAMESPACES.items():
+        with contextlib.suppress(OSError):
+            found[name] = os.readlink(f"/proc/thread-self/ns/{file}")
+    return found
 
 
 def _check_threads() -> None:

@@ -21,7 +21,7 @@ from ..launch.steps import enter, require_c_library
 from ..messages import run_and_exit
 from ..options.parser import take_options
 from ..options.request import Request
-from ..syscalls import clone_sibling, load_c_library, set_parent_death_signal
+from ..syscalls import clone_sibling, fsencode, load_c_library, set_parent_death_signal
 from ..version import __version__
 from .status import EXECUTING, FORKED, STARTED, UNAVAILABLE, Reporter
 
@@ -109,9 +109,11 @@ def set_signals(ignored: "Iterable[int]", blocked: "Iterable[int]") -> None:
 
 
 def main() -> "NoReturn":
-    """Serve at the socket that is the standard input: once, or as long as ``sys.argv`` says."""
+    """Serve at the socket that is the standard input, in the way that ``sys.argv`` says."""
     channel = _socket.socket(fileno=0)
-    if sys.argv[1:] == ["once"]:
+    if sys.argv[1] == "hint":
+        run_and_exit(Reporter(-1), _send_hint, channel)
+    if sys.argv[1] == "once":
         _do_job(channel)
     _serve(channel)
 
@@ -192,6 +194,25 @@ def _receive_and_do(channel: "_socket.socket", reporter: Reporter) -> int:
     return become_program(request, job["argv"], job["env"], job["name"], job["parent"], reporter)
 
 
+def _send_hint(channel: "_socket.socket") -> int:
+    """Find what may help against the failure of a launch, which the hints of the command say."""
+    from ..diagnostics.hint import OR
+    from ..diagnostics.rules import Hints
+    from ..launch.rehearsal import rehearse
+
+    job, _ = _receive_job(channel)
+    set_signals((), ())
+    _set_environment(job["environ"])
+    request = Request.from_options(take_options(job["options"]))
+    hints = Hints("pyunshare", [*job["options"], "--", *job["argv"]], request)
+    failure = Failure(job["message"], job["errno"], step=job["step"], path=job["path"])
+    hint = hints.find(failure, rehearse)
+    if hint:
+        commands = [f"type: {OR.join(hint.commands)}"] if hint.commands else []
+        channel.send(fsencode("\n".join([hint.cause, *commands])))
+    return 0
+
+
 def _receive_job(channel: "_socket.socket") -> "tuple[dict[str, Any], list[int]]":
     """Return what is to be done, and the files that belong to it."""
     version, _, sizes = channel.recv(LONGEST_PART).decode().partition(" ")
@@ -266,9 +287,14 @@ def _set_up(job: "dict[str, Any]") -> None:
         posix.setgroups(job["groups"])
     if job["group"] is not None:
         posix.setregid(job["group"], job["group"])
+    _set_environment(job["environ"])
+
+
+def _set_environment(environment: "dict[bytes, bytes]") -> None:
+    """Take up the calling process's own environment."""
     for name in [*posix.environ]:
         posix.unsetenv(name)
     posix.environ.clear()
-    posix.environ.update(job["environ"])
-    for name, value in job["environ"].items():
+    posix.environ.update(environment)
+    for name, value in environment.items():
         posix.putenv(name, value)

@@ -37,15 +37,15 @@ class Plan:
             if name not in PARAMETERS and name not in KEYWORDS:
                 raise TypeError(f"Popen() got an unexpected keyword argument {name!r}")
         ours = {name: keywords.pop(name) for name in [*keywords] if name in KEYWORDS}
+        executable, shell = keywords.pop("executable", None), keywords.pop("shell", False)
+        self.argv: list[Any]
+        self.argv, self.name = _argv_and_name(args, executable, shell)
         options = given_options(ours)
+        self.options = as_words(options)
         self.request = request_for(options)
         if not isinstance(ours.get("whitelist_env"), (str, bytes, type(None))):
             # Names, in which a comma separates nothing
             self.request.kept_variables = [os.fsdecode(name) for name in ours["whitelist_env"]]
-        self.options = as_words(options)
-        executable, shell = keywords.pop("executable", None), keywords.pop("shell", False)
-        self.argv: list[Any]
-        self.argv, self.name = _argv_and_name(args, executable, shell)
         self.env: Mapping[bytes, bytes] | None = env_as_bytes(keywords.pop("env", None))
         if self.request.clear_env:
             given = os.environb if self.env is None else self.env

@@ -46,7 +46,8 @@ from ..syscalls import (
     load_c_library,
 )
 from ..syscalls import unshare as unshare_thread
-from .exceptions import launch_error, launch_errors
+from .exceptions import LaunchError, launch_error, launch_errors
+from .hint import find_hint
 from .intermediate import become_program, load_all
 from .interpreter import start_interpreter
 from .job import is_inheritable, job_and_files, open_files, receive, send_job
@@ -118,12 +119,16 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
     _waitpid_lock: _thread.LockType
 
     def __init__(self, args: Any, *positional: Any, **keywords: Any) -> None:
+        plan = Plan.__new__(Plan)
         try:
             with launch_errors():
-                self._start(Plan(args, positional, keywords))
+                plan.__init__(args, positional, keywords)  # type: ignore[misc]
+                self._start(plan)
             self.args = args
-        except BaseException:
+        except BaseException as error:
             self._kill_and_reap()
+            if isinstance(error, LaunchError):
+                error.find_hint = partial(find_hint, plan.options, plan.argv)
             raise
 
     def send_signal(self, sig: int) -> None:
@@ -208,7 +213,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
                     if plan.preexec_fn or not str(error).startswith(CANNOT_COPY):
                         raise
                     return False
-            self._wait_for_program(ours)
+            self._wait_for_program(ours, STARTED)
         return True
 
     def _start_by_other(self, plan: Plan, launcher: Launcher | None) -> bool:
@@ -271,12 +276,15 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
 
     # ---- how a launch goes ----------------------------------------------------------------------
 
-    def _wait_for_program(self, channel: socket.socket) -> None:
-        """Wait until the program is executed. Raises what has kept it from that."""
+    def _wait_for_program(self, channel: socket.socket, last: bytes = b"") -> None:
+        """Wait until the program is executed. Raises what has kept it from that.
+
+        ``last`` is the kind of the last record that is known of.
+        """
         _wait_until_closed(channel, self._deadline)
         if self._is_cancelled:
             raise launch_error("the launch was cancelled")
-        failure, last = self._hear(channel)
+        failure, last = self._hear(channel, last)
         if failure is None and last == EXECUTING:
             self._channel = None  # from now on it is the program that is killed
             return
@@ -290,13 +298,12 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
             raise OSError(number, os.strerror(number or 0), *path)
         raise launch_error(fields[3] or "", number, fields[1] or "launch", fields[2])
 
-    def _hear(self, channel: socket.socket) -> tuple[bytes | None, bytes]:
+    def _hear(self, channel: socket.socket, last: bytes) -> tuple[bytes | None, bytes]:
         """Return what failed first, if anything did, and the kind of the last record.
 
         A record is taken away only when it has been seen to, for an exception can come between.
         """
         failure: bytes | None = None
-        last = b""
         while True:
             try:
                 record = receive(channel, PEEK)
@@ -432,7 +439,6 @@ def _become_program_in_copy(plan: Plan, channel: int, caught: list[int], parent:
 def _close_and_become_program(
     plan: Plan, reporter: Reporter, caught: list[int], parent: int
 ) -> int:
-    reporter.send(STARTED)
     for fd in open_files():
         if fd not in plan.kept and (plan.close_fds or not is_inheritable(fd)):
             try:

@@ -1,10 +1,11 @@
 """A program that starts another one: through the Python interface, or by a command line.
 
-    python -I api_driver.py PACKAGE api [option...] [program...]
+    python -I api_driver.py PACKAGE BACKEND [option...] [program...]
     python -I api_driver.py PACKAGE command FILE NAME [option...] [program...]
 
 It ends as the program ended, and shows exceptions as the command shows its errors. PACKAGE is the
-directory that pyunshare is in.
+directory that pyunshare is in, and the BACKEND what does what a thread cannot: "copy",
+"interpreter" or "launcher".
 """
 
 from __future__ import annotations
@@ -39,15 +40,18 @@ def keywords_for(options: Any) -> dict[str, Any]:
     return keywords
 
 
-def by_interface(words: list[str]) -> int:
+def by_interface(backend: str, words: list[str]) -> int:
     """The status of the program, or that of the command where it was not started."""
     import pyunshare
+    from pyunshare.api import popen
     from pyunshare.options.parser import take_options
 
     program = [*words]
     keywords = keywords_for(take_options(program))
+    popen.MOST_PAGE_TABLES = 1 << 40 if backend == "copy" else -1
+    run = pyunshare.Launcher().run if backend == "launcher" else pyunshare.run
     try:
-        return pyunshare.run(program, **keywords).returncode
+        return run(program, **keywords).returncode
     except (pyunshare.LaunchError, pyunshare.UsageError) as failure:
         step = getattr(failure, "step", "")
         if step != "helper":  # which has said itself what is wrong
@@ -71,7 +75,7 @@ def end(status: int) -> None:
 if __name__ == "__main__":
     package, way, *rest = sys.argv[1:]
     sys.path.insert(0, package)
-    if way == "api":
-        end(by_interface(rest))
+    if way != "command":
+        end(by_interface(way, rest))
     file, name, *line = rest
     end(subprocess.run([name, *line], executable=file, check=False).returncode)

@@ -1,0 +1,42 @@
+"""What may help against the failure of a launch: the hints of the command, for Python."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+from .exceptions import LaunchError
+from .interpreter import start_interpreter
+from .job import receive, send_job
+
+
+def find_hint(options: list[str], argv: list[Any], error: LaunchError) -> str | None:
+    """Return the cause and what to type, if a process that looks for that finds something.
+
+    The options and the program are what the launch was asked for, as words of a command line.
+    """
+    job = {
+        "options": options,
+        "argv": [os.fsdecode(word) for word in argv],
+        "environ": dict(os.environb),
+        "message": error.message,
+        "errno": error.errno,
+        "step": error.step,
+        "path": error.filename,
+    }
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours:
+        try:
+            with theirs:
+                process = start_interpreter(theirs, "hint")
+        except OSError:  # no interpreter
+            return None
+        try:
+            send_job(ours, job, [])
+            return os.fsdecode(receive(ours, 0)) or None
+        except OSError:  # another version
+            return None
+        finally:
+            process.kill()
+            process.wait()
