@@ -297,7 +297,9 @@ def test_a_launch_stopped_and_continued_at_any_moment_goes_on(
 
 
 # The first module that a line of ours imports; these two the interpreter itself may load.
-FIRST_IMPORT = r"^openat\(.*pyunshare/(__pycache__/)?(?!__init__|__main__)\w+\.([^/]*pyc?|cpython-\d+)\""
+FIRST_IMPORT = (
+    r"^openat\(.*pyunshare/(__pycache__/)?(?!__init__|__main__)\w+\.([^/]*pyc?|cpython-\d+)\""
+)
 
 
 @needs("strace")
