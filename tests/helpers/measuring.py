@@ -84,9 +84,11 @@ def _collect() -> None:
     steps: dict[str, set[tuple[int, int]]] = {}
     for path in (PLACE / "reached").iterdir():
         for line in path.read_text().splitlines(keepends=True):
-            if not line.endswith("\n"):
-                break  # killed at it
-            for name, pairs in json.loads(line).items():
+            try:
+                found = json.loads(line)
+            except ValueError:
+                continue  # killed at it, or by a limit not written to its end
+            for name, pairs in found.items():
                 steps.setdefault(name, set()).update((start, end) for start, end in pairs)
     DATA.unlink(missing_ok=True)
     data = coverage.CoverageData(str(DATA))

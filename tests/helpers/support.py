@@ -548,8 +548,9 @@ def in_a_child(action: Callable[[], object], patience: float | None = None) -> s
             os.write(writer, str(action()).encode())
         except BaseException as error:
             os.write(writer, f"{type(error).__name__}: {error}".encode())
-        keep_coverage()
-        os._exit(0)
+        finally:
+            keep_coverage()
+            os._exit(0)
     os.close(writer)
     with open(reader) as pipe:
         if not select.select([pipe], [], [], patience)[0]:
@@ -565,5 +566,6 @@ def keep_coverage() -> None:
     coverage = sys.modules.get("coverage")
     measurement = coverage and coverage.Coverage.current()
     if measurement:
-        measurement.stop()
-        measurement.save()
+        with contextlib.suppress(Exception):  # by now a user who may not write there
+            measurement.stop()
+            measurement.save()
