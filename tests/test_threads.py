@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import resource
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 
 from pyunshare.api import threads
 from pyunshare.api.threads import NoThreadError, call_in_thread
+from tests.helpers import support
 
 ROOM = 1 << 29  # bytes
 
@@ -146,3 +148,27 @@ def test_what_the_call_raises() -> None:
 
 def _raise() -> None:
     raise Interruption
+
+
+@pytest.mark.parametrize("refusal", [None, PermissionError, OSError])
+def test_a_thread_stays_until_a_child_ends(
+    refusal: type[OSError] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a filter refuses waitid(2); the status is left to others."""
+
+    def refuse(*_: object) -> None:
+        assert refusal
+        raise refusal
+
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
+        if refusal:
+            monkeypatch.setattr("os.waitid", refuse)
+        thread = threading.Thread(target=threads.stay_until_end, args=[child.pid])
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive()
+        child.communicate()
+        assert child.returncode == 0
+        thread.join(support.PATIENCE)
+        assert not thread.is_alive()
+    threads.stay_until_end(child.pid)  # which has ended, and is nobody's child any more

@@ -20,7 +20,7 @@ from .job import receive
 from .plan import Plan
 from .popen import Popen, run
 from .status import STARTED, LauncherUnavailableError
-from .threads import call_uninterrupted, wait_for_thread
+from .threads import call_uninterrupted, stay_until_end, wait_for_thread
 
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "pid_for_children", "user", "uts")
 # What proc_pid_status(5) has of the rights of a thread and of where it runs
@@ -181,8 +181,7 @@ class Launcher:
     def _stay(self) -> None:
         """Stay the parent of what is to die with this process, and not with a thread of it."""
         for pid in self._kept:  # which may grow as long as the first one is there
-            with contextlib.suppress(ChildProcessError):
-                os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+            stay_until_end(pid)
 
 
 def _own_state() -> tuple[tuple[Any, ...], int]:

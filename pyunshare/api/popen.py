@@ -70,6 +70,7 @@ from .threads import (
     call_in_thread,
     call_uninterrupted,
     signals_blocked,
+    stay_until_end,
     wait_for_thread,
 )
 
@@ -271,8 +272,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
 
     def _wait_for_end(self) -> None:
         """Stay the parent of a process that is to die with this one, not with a thread of it."""
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        stay_until_end(self.pid)
 
     # ---- how a launch goes ----------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ NO_THREAD = (
 # In seconds
 PATIENCE = 10.0  # for a thread that ends, should another process be given its id meanwhile
 INTERVAL = 0.0001
+LONG_INTERVAL = 0.1
 
 
 class NoThreadError(RuntimeError):
@@ -166,6 +167,20 @@ def wait_for_thread(tid: int) -> None:
             os.getpriority(os.PRIO_PROCESS, tid)  # knows threads, and takes no /proc
             time.sleep(interval)
             interval = min(interval + INTERVAL / 50, 10 * INTERVAL)
+
+
+def stay_until_end(pid: int) -> None:
+    """Wait until a child has ended, and leave its status to those who wait for it as well."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    except ChildProcessError:
+        pass  # somebody else has waited for it
+    except OSError:  # a seccomp(2) filter refuses that
+        with contextlib.suppress(ProcessLookupError):
+            while True:
+                with contextlib.suppress(PermissionError):
+                    os.kill(pid, 0)
+                time.sleep(LONG_INTERVAL)
 
 
 def _start_thread(call: Callable[[], None]) -> None:
