@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -276,6 +277,9 @@ def test_who_is_tried_beside_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # ---- safety -------------------------------------------------------------------------------------
 
+# Nobody else is: what is done to this user's processes must not meet those of other tests.
+SPIED_ON = support.User("spied-on", *[random.randrange(100_000, 1 << 30)] * 2)
+
 # A process of the user whom root's check-up tries: it looks into each process of that user, and
 # takes and writes to what they have open; or it only stops them.
 SPY = r"""
@@ -329,7 +333,7 @@ while True:
 @contextlib.contextmanager
 def spying(how: str) -> Iterator[subprocess.Popen[bytes]]:
     """A process of an ordinary user that looks at the others of that user."""
-    user = support.user_condition(WITHOUT_SUBORDINATE_IDS)
+    user = support.user_condition(SPIED_ON)
     python = "/usr/bin/python3"
     line = [str(support.compiled("start")), user, "--", python, python, "-Ic", SPY, how]
     with support.popen(line) as process:
@@ -341,7 +345,7 @@ def spying(how: str) -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-TRIES_THE_SPY = {"SUDO_UID": str(WITHOUT_SUBORDINATE_IDS.uid), "SECRET": "topsecret"}
+TRIES_THE_SPY = {"SUDO_UID": str(SPIED_ON.uid), "SECRET": "topsecret"}
 
 
 def test_root_is_told_nothing_by_the_user_who_is_tried() -> None:
