@@ -169,7 +169,7 @@ def test_no_usermod_and_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert hints_of(["true"], failure, root) == ""
 
 
-def test_ids_of_a_file_that_cannot_be_read_are_not_given_away(tmp_path: Path) -> None:
+def test_ids_of_an_unreadable_file_are_not_given_away(tmp_path: Path) -> None:
     failure = failed("subids", None, "/etc/subgid")
     root = machine(tmp_path, etc__subuid="a:100000:65536\n" * 400_000, etc__subgid="")
     assert hints_of(["-u", "true"], failure, root) == ""
