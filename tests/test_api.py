@@ -240,6 +240,26 @@ def test_bad_arguments_raise_what_subprocess_does(
 
 
 @each_backend
+def test_arguments_of_subprocess_fail_as_there(way: dict[str, Any]) -> None:
+    for more, kind in [
+        ({"cwd": "/no/such/directory"}, FileNotFoundError),
+        ({"cwd": "/etc/passwd"}, NotADirectoryError),
+        ({"group": 1 << 64}, OverflowError),
+        ({"extra_groups": [1 << 64]}, ValueError),
+        ({"process_group": 1}, PermissionError),
+    ]:
+        if "process_group" in more and (sys.version_info < (3, 11) or "pid" in way):
+            continue
+        with pytest.raises(kind) as theirs:
+            subprocess.run(["true"], check=False, **more)
+        with pytest.raises(kind) as ours:
+            pyunshare.run(["true"], **more, **way)
+        assert type(ours.value) is kind
+        assert str(ours.value) == str(theirs.value)
+        assert getattr(ours.value, "filename", None) == getattr(theirs.value, "filename", None)
+
+
+@each_backend
 def test_a_missing_program_says_which(way: dict[str, Any]) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         pyunshare.run(["no-such-program"], **way)

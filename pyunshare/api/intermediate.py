@@ -21,7 +21,7 @@ from ..launch.steps import enter, require_c_library
 from ..messages import run_and_exit
 from ..options.parser import take_options
 from ..options.request import Request
-from ..syscalls import clone_sibling, fsencode, load_c_library, set_parent_death_signal
+from ..syscalls import clone_sibling, fsdecode, fsencode, load_c_library, set_parent_death_signal
 from ..version import __version__
 from .status import EXECUTING, FORKED, STARTED, UNAVAILABLE, Reporter
 
@@ -276,7 +276,7 @@ def _set_up(job: "dict[str, Any]") -> None:
         try:
             posix.chdir(job["cwd"])
         except OSError as error:
-            raise OSError(error.errno, "", job["cwd"]) from None
+            raise OSError(error.errno, "", fsdecode(job["cwd"])) from None
     if job["umask"] >= 0:
         posix.umask(job["umask"])
     if job["session"]:
@@ -288,6 +288,8 @@ def _set_up(job: "dict[str, Any]") -> None:
     if job["group"] is not None:
         posix.setregid(job["group"], job["group"])
     _set_environment(job["environ"])
+    if job["entries"] is not None:
+        _set_entries(job["entries"])
 
 
 def _set_environment(environment: "dict[bytes, bytes]") -> None:
@@ -297,4 +299,18 @@ def _set_environment(environment: "dict[bytes, bytes]") -> None:
     posix.environ.clear()
     posix.environ.update(environment)
     for name, value in environment.items():
-        posix.putenv(name, value)
+        if name:  # else it is one of the entries
+            posix.putenv(name, value)
+
+
+def _set_entries(entries: "list[bytes]") -> None:
+    """Give execve(2) these entries, though no dictionary can hold them."""
+    global _entries
+    import ctypes
+
+    _entries = (ctypes.c_char_p * (len(entries) + 1))(*entries)
+    environ = ctypes.c_void_p.in_dll(ctypes.CDLL(None), "environ")
+    environ.value = ctypes.addressof(_entries)
+
+
+_entries: "Any" = None  # what the C library's environment is then

@@ -21,6 +21,8 @@ from .status import LONGEST_RECORD
 
 MARSHAL_VERSION = 2  # which all versions of CPython have
 
+LARGEST_GID = (1 << 32) - 1
+
 # The names that subprocess has for what becomes the standard descriptors, or -1
 STANDARD_FILES = ("p2cread", "c2pwrite", "errwrite")
 
@@ -44,12 +46,17 @@ def job_and_files(plan: Plan, given: Mapping[str, Any]) -> tuple[dict[str, Any],
         files.update((fd, fd) for fd in open_files() if fd > 2 and is_inheritable(fd))
     for fd in files.values():
         os.fstat(fd)
+    if (given["gid"] or 0) > LARGEST_GID:
+        raise OverflowError("gid is greater than maximum")
+    if any(gid > LARGEST_GID for gid in given["gids"] or ()):
+        raise ValueError("invalid group id")
     job = {
         "options": plan.options,
         "argv": plan.argv,
         "env": plan.env,
         "name": plan.name,
         "environ": dict(os.environb),
+        "entries": environment_entries() if plan.env is None else None,
         "fds": list(files),
         "cwd": None if cwd is None else os.fsencode(cwd),
         "has_directory": False,
@@ -83,6 +90,24 @@ def receive(channel: socket.socket, flags: int) -> bytes:
             return channel.recv(LONGEST_RECORD, flags)
         except ConnectionResetError:  # said once, before all else, if it did not read all of ours
             pass
+
+
+def environment_entries() -> list[bytes] | None:
+    """Return the entries of this process's environment where os.environ cannot have them all.
+
+    A variable may be there twice, and an entry may have no equals sign: environ(7).
+    """
+    try:
+        import ctypes
+
+        environ = ctypes.POINTER(ctypes.c_char_p).in_dll(ctypes.CDLL(None), "environ")
+    except (ImportError, ValueError):
+        return None
+    entries: list[bytes] = []
+    while environ and (entry := environ[len(entries)]) is not None:
+        entries.append(entry)
+    is_whole = entries == [name + b"=" + value for name, value in os.environb.items() if name]
+    return None if is_whole else entries
 
 
 def open_files() -> list[int]:
