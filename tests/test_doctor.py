@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from errno import EPERM
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
@@ -472,3 +472,29 @@ def test_a_check_up_without_proc() -> None:
     assert b"Traceback" not in result.stderr
     assert b"  covered in /proc                              not mounted\n" in result.stdout
     assert b"no proc is mounted on /proc" in result.stdout
+
+
+# ---- one launch, where coverage can see it -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "become", "message"),
+    [
+        (["--uts=/no/such"], None, "mount failed: No such file or directory"),
+        (["--mount-proc=/no/such"], None, "mount failed: No such file or directory"),
+        (["-r", "-pf"], lambda pipe: os.kill(os.getpid(), 9), "killed by signal 9"),
+        (["-r"], lambda pipe: os._exit(3), "fails"),
+        (["-r", "-S", "5"], None, "setuid failed: Invalid argument"),
+        (["--map-users", "1:2"], None, "the launch failed"),
+    ],
+    ids=str,
+)
+def test_what_is_found_of_a_launch(
+    options: list[str], become: Callable[[int], None] | None, message: str
+) -> None:
+    found = checks._tried(options, System(), become)
+    assert (found.works, found.message) == (False, message)
+
+
+def test_a_launch_that_works_and_forks() -> None:
+    assert checks._tried(["-rpf", "--mount-proc"], System()).works

@@ -16,6 +16,7 @@ from pyunshare.diagnostics import commands, programs, system
 from pyunshare.diagnostics.commands import Command, printable, shown
 from pyunshare.diagnostics.system import LARGEST_FILE, System
 from pyunshare.doctor.checks import parse_record
+from tests.helpers import profiles
 
 # Bytes that somebody chooses, among them much of what the forms of files are made of
 PIECES = st.sampled_from(
@@ -94,6 +95,7 @@ def facts(tree: Path) -> None:
     found.has_file_system("proc")
 
 
+@profiles.one_in(10)
 @given(text=HOSTILE)
 def test_no_file_can_be_of_a_form_that_raises(
     tmp_path_factory: pytest.TempPathFactory, text: bytes

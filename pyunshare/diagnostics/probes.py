@@ -127,7 +127,7 @@ def is_no_mount_point(path: str) -> bool | None:
     """Return whether a directory is no mount point; None where the kernel does not say."""
     try:
         found = _statx(path)
-    except OSError:
+    except (ImportError, OSError):
         return None
     if not int.from_bytes(found[_KNOWN_ATTRIBUTES], sys.byteorder) & STATX_ATTR_MOUNT_ROOT:
         return None

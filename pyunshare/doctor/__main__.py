@@ -20,7 +20,9 @@ BEGINNING = (
 )
 
 
-def restart(beginning: list[str], argv: list[str]) -> None:
+def restart(
+    beginning: list[str], argv: list[str]
+) -> None:  # pragma: no cover - another process than that of the tests
     """Start again, isolated, as a Python that calls begin(). Raises OSError.
 
     It gets the words ``beginning``, and behind them those for begin().
@@ -35,7 +37,7 @@ def restart(beginning: list[str], argv: list[str]) -> None:
         posix.execve(python, [*line, *argv], env)
 
 
-def begin(words: list[str]) -> None:
+def begin(words: list[str]) -> None:  # pragma: no cover - as above
     """Be the check-up that restart() has started."""
     import os
     import signal

@@ -281,7 +281,7 @@ def _tried(options: list[str], system: System, become: Become | None = None) -> 
         for name, value in take_options([*argv]):
             request.add(name, value)
     hint = Hints(NAME, argv, request, system).find(failure, rehearse)
-    doing = DOING.get(failure.step, failure.step)
+    doing = DOING.get(failure.step, failure.step) or "the launch"
     message = " ".join(word for word in (doing, failure.path) if word) + " failed"
     if failure.errno:
         message += f": {os.strerror(failure.errno)}"

@@ -29,6 +29,7 @@ SHADOW = (
 )
 PROMPT = "(ready) "
 PATIENCE = 60
+IS_MEASURED = "measured.py" in os.environ.get("PYUNSHARE_COMMAND", "")
 WAYS_TO_ROOT = ("sudo", "doas", "su")
 
 
@@ -75,6 +76,11 @@ def command_directory() -> Path:
             break
     (directory / "bin").mkdir()
     copy = directory / "bin" / "pyunshare"
+    if IS_MEASURED:
+        copy.write_text(f'#!/bin/sh\nexec {os.environ["PYUNSHARE_COMMAND"]} "$@"\n')
+        copy.chmod(0o755)
+        (directory / "bin").chmod(0o755)
+        return directory / "bin"
     copy.write_text(f"#!{python} {first.split()[1]}\n{rest}")
     copy.chmod(0o755)
     shutil.copytree(support.copied_package() / "pyunshare", directory / "pyunshare")
