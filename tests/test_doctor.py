@@ -210,7 +210,8 @@ def test_missing_helpers_are_no_fault_without_subordinate_ids() -> None:
 @needs("newuidmap", "newgidmap")
 def test_a_helper_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "PATIENCE", 1)
-    found = checks._tried(["-f"], System(), lambda pipe: time.sleep(PATIENCE))
+    with checks._descendants_adopted(has_c_library=True):
+        found = checks._tried(["-f"], System(), lambda pipe: time.sleep(PATIENCE))
     assert (found.works, found.message) == (False, "did not end in 1 seconds")
 
 
@@ -492,9 +493,11 @@ def test_a_check_up_without_proc() -> None:
 def test_what_is_found_of_a_launch(
     options: list[str], become: Callable[[int], None] | None, message: str
 ) -> None:
-    found = checks._tried(options, System(), become)
+    with checks._descendants_adopted(has_c_library=True):
+        found = checks._tried(options, System(), become)
     assert (found.works, found.message) == (False, message)
 
 
 def test_a_launch_that_works_and_forks() -> None:
-    assert checks._tried(["-rpf", "--mount-proc"], System()).works
+    with checks._descendants_adopted(has_c_library=True):
+        assert checks._tried(["-rpf", "--mount-proc"], System()).works
