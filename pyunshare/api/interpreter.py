@@ -55,6 +55,7 @@ def start_interpreter(channel: socket.socket, mode: str) -> SubprocessPopen[byte
             stdout=DEVNULL,
             stderr=DEVNULL,
             env=_environment(),
+            pass_fds=(2,),  # with which posix_spawn(3) is not used: it has signals ignored
         )
     except OSError as error:
         if error.filename != executable:
