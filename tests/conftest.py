@@ -24,7 +24,11 @@ if LONG > 3600:
     os.environ.setdefault("PYTEST_TIMEOUT", str(LONG))
 
 # As Python sets them; tests send SIGINT to their own process, too.
-DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL}
+DEFAULTS = {
+    signal.SIGHUP: signal.SIG_DFL,
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGQUIT: signal.SIG_DFL,
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Otherwise a launch in this process could become `true`, and all tests would have passed.
     for name in ("execv", "execve", "_exit"):
         setattr(posix, name, _for_children_only(name, getattr(posix, name)))
-    # A job in the background has these ignored, and so would all that the tests start.
+    # In the background and under nohup(1) some are ignored, and would be by all that tests start.
     for number, handler in DEFAULTS.items():
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
