@@ -18,13 +18,14 @@ def restore_signals() -> None:
 
     Whether the caller had SIGPIPE or SIGXFSZ ignored cannot be told any more.
     """
-    try:
-        if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
-            _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
-        _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
-        _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
-    except OSError:
-        pass  # a seccomp(2) filter refuses that, and so it did when Python tried
+    numbers = [_signal.SIGPIPE, _signal.SIGXFSZ]
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        numbers.append(_signal.SIGINT)
+    for number in numbers:
+        try:
+            _signal.signal(number, _signal.SIG_DFL)
+        except OSError:
+            pass  # a seccomp(2) filter refuses that, and so it did when Python tried
 
 
 def reserve_stdio_fds() -> None:
