@@ -19,6 +19,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(HERE))
+
+from tests.helpers import summaries  # noqa: E402
+
 LOGS = HERE / ".tox" / "logs"
 TOX = [sys.executable, "-m", "tox", "run"]
 SUPPORTED = range(9, 16)  # minor versions of CPython 3
@@ -34,8 +38,6 @@ IN_ROOTS = {
 # What tells how far a job is: tox begins something, a root is made, pytest is at some per cent
 STEP = re.compile(r"^(\w+): (?:(install_deps|install_package|commands\[0\])>|(.*) \([\d.]+ min\)$)")
 PERCENT = re.compile(r"\[ *(\d+)%\]$")
-PYTHON = re.compile(r"^platform linux -- Python ([^,]+),")
-ENDED = re.compile(r"^=+ (.*\b(?:passed|failed|errors?|skipped)\b.*) in [\d.]+s\b")
 
 started = time.monotonic()
 printing = threading.Lock()
@@ -141,28 +143,21 @@ def do(job: Job) -> tuple[int, list[Run]]:
             text = line.rstrip()
             if match := STEP.match(text):
                 say(f"{job.name}: {match[3] or f'{match[1]}: {match[2]}'}")
-            elif match := PYTHON.match(text):
+            elif match := summaries.PYTHON.match(text):
                 python, told, began = match[1], 0, time.monotonic()
             elif (match := PERCENT.search(text)) and int(match[1]) >= told + 20:
                 told = int(match[1])
                 say(f"{job.name}: Python {python}: {told} %")
-            elif match := ENDED.match(text):
+            elif told_at_end := summaries.summary(text):
                 minutes = (time.monotonic() - began) / 60
-                runs.append(Run(job.name, python, minutes, *counts(match[1])))
-                say(f"{job.name}: Python {python}: {match[1]}")
+                runs.append(Run(job.name, python, minutes, *told_at_end))
+                say(f"{job.name}: Python {python}: {text.strip('= ')}")
     status = process.returncode
     say(f"{job.name} {'passed' if status == 0 else f'failed: status {status}'}")
     if status != 0:
         with printing:
             print(log.read_text(encoding="utf-8"), flush=True)
     return status, runs
-
-
-def counts(text: str) -> tuple[int, int, int]:
-    """Return how many tests passed, failed and were skipped, by pytest's last line."""
-    number = {word: int(count) for count, word in re.findall(r"(\d+) (\w+)", text)}
-    broken = sum(number.get(word, 0) for word in ("failed", "error", "errors"))
-    return number.get("passed", 0), broken, number.get("skipped", 0)
 
 
 def table(runs: list[Run]) -> str:
@@ -176,16 +171,12 @@ def table(runs: list[Run]) -> str:
             f"{run.job:12} {run.python:10} {run.minutes:7.1f} {run.passed:7} {run.failed:7} "
             f"{run.skipped:7}"
         )
-    reasons: dict[str, int] = {}
-    for log in sorted(LOGS.iterdir()):
-        for count, reason in re.findall(
-            r"^SKIPPED \[(\d+)\] [^ ]*: (.*)$", log.read_text(encoding="utf-8"), re.MULTILINE
-        ):
-            reasons[reason] = reasons.get(reason, 0) + int(count)
+    logs = (log.read_text(encoding="utf-8") for log in sorted(LOGS.iterdir()))
+    reasons = summaries.reasons_to_skip("\n".join(logs))
     lines += [
         "",
         "skipped:",
-        *(f"{count:6}  {reason}" for reason, count in sorted(reasons.items())),
+        *(f"{count:6}  {reason}" for reason, count in reasons.items()),
     ]
     return "\n".join(lines)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import functools
 import os
 import re
 import shutil
@@ -23,10 +24,11 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pyunshare-roots"
+CLONE = "/root/pyunshare"  # in a root; a directory that only root may enter
 KEPT_FOR = 24 * 60 * 60  # seconds
 
 # Variables and files that say where to fetch from, and whom to trust
@@ -115,6 +117,25 @@ class Root(NamedTuple):
             done = self.run([*apt, *words])
             if done.returncode != 0:
                 raise RootError(f"cannot install {' '.join(packages)}: {_last_line(done.stdout)}")
+
+    def clone(self) -> str:
+        """Clone this repository to CLONE, and return a description of the commit.
+
+        Raises RootError if that cannot be.
+        """
+        path = Path(f"{self.path}{CLONE}")
+        for words in (
+            ["git", "clone", "--quiet", "--no-hardlinks", str(CHECKOUT), str(path)],
+            ["git", "-C", str(path), "remote", "remove", "origin"],
+            ["git", "-C", str(path), "log", "-1", "--format=%h %s"],
+        ):
+            try:
+                done = subprocess.run(words, capture_output=True, text=True, check=False)
+            except FileNotFoundError as error:
+                raise RootError("git is missing") from error
+            if done.returncode != 0:
+                raise RootError(f"cannot clone {CHECKOUT}: {_last_line(done.stderr)}")
+        return done.stdout.strip()
 
 
 def _isolated() -> list[str]:
@@ -216,15 +237,42 @@ def fresh(suite: str, arch: str | None = None, anew: bool = False) -> Iterator[R
     It is a copy of one in the cache, which is made if there is none of today.
     """
     _check(suite, arch)
-    kept = CACHE / name_of(suite, arch)
+    made = functools.partial(make, suite, arch=arch)
+    with _copy_of_kept(name_of(suite, arch), made, anew) as root:
+        yield root
+
+
+@contextlib.contextmanager
+def prepared(
+    name: str,
+    suite: str,
+    prepare: Callable[[Root], None],
+    arch: str | None = None,
+    anew: bool = False,
+) -> Iterator[Root]:
+    """Give a root with more in it, which a function has put there, kept in the cache by a name."""
+
+    def made(path: Path) -> None:
+        with fresh(suite, arch, anew) as root:
+            prepare(root)
+            root.path.rename(path)
+
+    with _copy_of_kept(name, made, anew) as root:
+        yield root
+
+
+@contextlib.contextmanager
+def _copy_of_kept(name: str, made: Callable[[Path], object], anew: bool) -> Iterator[Root]:
+    kept = CACHE / name
     with _working_directory() as working:
         if anew or not kept.exists() or time.time() - kept.stat().st_mtime > KEPT_FOR:
-            root = make(suite, working / "made", arch)
-            os.utime(root.path)
+            making = working / "made"
+            made(making)
+            os.utime(making)
             with _cache_locked(fcntl.LOCK_EX):
                 if kept.exists():
                     kept.rename(working / "old")
-                root.path.rename(kept)
+                making.rename(kept)
         path = working / "root"
         with _cache_locked(fcntl.LOCK_SH):
             copy = ["cp", "-a", "--reflink=auto", str(kept), str(path)]

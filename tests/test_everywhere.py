@@ -1,0 +1,177 @@
+"""The command that tries every environment: which, what it tells, and what it writes.
+
+The environments here are made up, and made of nothing. Before a release the real ones are made.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import debian_roots
+from tests.everywhere import command, table
+from tests.everywhere.environment import CannotBeMade, Environment, Part, Visit
+from tests.helpers import support
+from tests.helpers.machine import needs
+
+PRINTED = """\
+platform linux -- Python 3.15.2, pytest-9.2.0, pluggy-1.7.0
+SKIPPED [2] tests/helpers/machine.py:180: missing tool: fish
+SKIPPED [1] tests/helpers/machine.py:180: missing tool: a|b
+==== 4 passed, 3 skipped in 1.25s ====
+"""
+
+
+def printing(text: str, visit: Visit, status: int = 0) -> None:
+    """Run a program that prints a text."""
+    program = f"import sys; sys.stdout.write({text!r}); sys.exit({status})"
+    visit.run("tests", [sys.executable, "-c", program])
+
+
+def missing(visit: Visit) -> None:
+    """Need what is not there."""
+    raise CannotBeMade("debootstrap is missing")
+
+
+def broken(visit: Visit) -> None:
+    """Have a fault."""
+    raise ZeroDivisionError("division by zero")
+
+
+def made_up(name: str, run: object, is_quick: bool = False) -> Environment:
+    """Return an environment for the tests."""
+    return Environment(name, "none", "of nothing", run, is_quick)  # type: ignore[arg-type]
+
+
+PASSING = made_up("passing", functools.partial(printing, PRINTED), is_quick=True)
+FAILING = made_up(
+    "failing", functools.partial(printing, "==== 1 failed, 1 error in 1s ====\n", status=1)
+)
+MISSING = made_up("missing", missing, is_quick=True)
+BROKEN = made_up("broken", broken)
+KINDS = {"first": [PASSING, MISSING], "second": [BROKEN, FAILING]}
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A page to write into, and environments that are made up."""
+    monkeypatch.setattr(command, "KINDS", tuple(KINDS))
+    monkeypatch.setattr(command, "environments", lambda kind: KINDS[kind])
+    monkeypatch.setattr(debian_roots, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(debian_roots, "end_in_order", lambda: None)
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{table.BEGIN}{table.END}after\n")
+    monkeypatch.setattr(command, "PAGE", page)
+    return page
+
+
+def names(*wanted: str, only_quick: bool = False) -> list[str]:
+    """The names of what is chosen."""
+    return [each.name for each in command.chosen(wanted, only_quick)]
+
+
+def test_environments_are_chosen_by_name_or_kind(page: Path) -> None:
+    assert names() == ["passing", "missing", "broken", "failing"]
+    assert names("failing", "first") == ["passing", "missing", "failing"]
+    assert names(only_quick=True) == ["passing", "missing"]
+    assert names("second", only_quick=True) == []
+
+
+def test_an_unknown_environment_runs_none(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["passing", "fourth"]) == 2
+    assert capsys.readouterr() == ("", "run: no such environment: fourth\n")
+
+
+@needs("root")
+def test_no_environment_stops_the_others(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--write"]) == 1
+    shown = capsys.readouterr().out
+    for told in (
+        "passing                      4       0       3     0.0  tests, Python 3.15.2\n",
+        "missing                      0       0       0     0.0  cannot be made: debootstrap is m",
+        "broken                       0       0       0     0.0  cannot be made: ZeroDivisionErro",
+        "failing                      0       2       0     0.0  tests\n",
+        "     2  missing tool: fish\n",
+        "\nfailed: missing, broken, failing\n",
+    ):
+        assert told in shown
+    assert shown.endswith("\n4 passed, 2 failed, 3 skipped\n")
+    assert page.read_text().count("\n| `") == 4
+
+
+@needs("root")
+def test_the_status_is_that_of_what_ran(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = page.read_text()
+    assert command.main(["passing"]) == 0
+    assert "\neverything passed\n4 passed, 0 failed, 3 skipped\n" in capsys.readouterr().out
+    assert page.read_text() == before
+
+
+def test_only_the_rows_of_what_ran_are_written(page: Path) -> None:
+    everything = [PASSING, MISSING, FAILING]
+    parts = [Part("tests", 4, 0, 1, {"missing tool: a|b": 1}, 1.25), Part("launches", 7)]
+    table.write(page, everything, {"failing": [Part("tests", 1, 2)]}, "2026-01-01")
+    table.write(page, everything, {"passing": parts}, "2026-02-02")
+    table.write(page, everything, {"failing": [Part("tests", 3)]}, "2026-03-03")
+    rows = (
+        "| `passing` | tests | 4 | 0 | 1: 1 missing tool: a\\|b | 1.2 | 2026-02-02 |\n"
+        "| `passing` | launches | 7 | 0 | 0 | 0.0 | 2026-02-02 |\n"
+        "| `failing` | tests | 3 | 0 | 0 | 0.0 | 2026-03-03 |\n"
+    )
+    assert page.read_text() == f"before\n{table.BEGIN}{table.HEAD}{rows}{table.END}after\n"
+    table.write(page, [FAILING], {}, "2026-04-04")
+    assert "passing" not in page.read_text()
+
+
+def test_a_page_without_markers_is_not_written(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("text\n")
+    with pytest.raises(ValueError, match="no markers"):
+        table.write(page, [PASSING], {}, "2026-01-01")
+    assert page.read_text() == "text\n"
+
+
+def visited(tmp_path: Path, *words: str, patience: float = 1) -> Part:
+    """What is told of a program."""
+    with (tmp_path / "log").open("w") as log:
+        visit = Visit("name", tmp_path, log, anew=False)
+        visit.run("tests", [sys.executable, "-c", *words], patience=patience)
+    return visit.parts[0]
+
+
+def test_a_program_that_does_not_end_is_ended(tmp_path: Path) -> None:
+    started = time.monotonic()
+    part = visited(tmp_path, "import time; time.sleep(1000)", patience=0.005)
+    assert part.trouble == "not ended after 0.005 minutes"
+    assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize(
+    ("statements", "trouble"),
+    [
+        ("print('first'); print('last')", "last"),
+        ("pass", "it printed nothing"),
+        ("print('=== 1 passed in 1s ==='); raise SystemExit(5)", "status 5"),
+    ],
+)
+def test_an_end_without_a_summary_is_trouble(statements: str, trouble: str, tmp_path: Path) -> None:
+    part = visited(tmp_path, statements)
+    assert part.trouble == trouble
+    assert not part.is_good
+
+
+def test_the_environments_there_are() -> None:
+    everything = command.chosen([])
+    assert len({each.name for each in everything} | {*command.KINDS}) == len(everything) + len(
+        command.KINDS
+    )
+    for each in everything:
+        assert each.purpose and each.made
+    page = (support.CHECKOUT / "docs" / "compatibility.md").read_text()
+    assert page.count(table.BEGIN) == page.count(table.END) == 1
+    written = page.partition(table.BEGIN)[2].partition(table.END)[0]
+    assert written == "" or written.startswith(table.HEAD)
