@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.helpers import machine, support
+from tests.helpers import support
 from tests.helpers.comparing import PROBE, both, made_root, observe
 from tests.helpers.differences import RULES
 from tests.helpers.machine import needs
@@ -253,7 +253,7 @@ def test_rule_8_whitelist_env_always_clears() -> None:
 
 
 def test_rule_8_the_reference_passes_everything_on() -> None:
-    if "--whitelist-env" not in machine.reference_options():
+    if "--whitelist-env" not in support.reference_options():
         pytest.skip("the reference has no --whitelist-env")
     theirs = observe(
         support.reference(),

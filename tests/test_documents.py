@@ -214,7 +214,7 @@ def test_the_table_of_options_says_since_when(program: str) -> None:
     for option in OPTIONS:
         _, since = row_of(option)
         known = (2, 31) if since == "older" else tuple(map(int, since.split(".")))
-        is_there = machine.takes(program, option)
+        is_there = support.takes(program, option)
         assert is_there == (major_minor >= known), f"--{option.name} in {version.decode()}"
 
 

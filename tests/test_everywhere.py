@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests import debian_roots
-from tests.everywhere import command, table
+from tests.everywhere import command, launches, table
 from tests.everywhere.environment import CannotBeMade, Environment, Part, Visit
-from tests.helpers import support
+from tests.helpers import summaries, support
 from tests.helpers.machine import needs
 
 PRINTED = """\
@@ -162,6 +162,61 @@ def test_an_end_without_a_summary_is_trouble(statements: str, trouble: str, tmp_
     part = visited(tmp_path, statements)
     assert part.trouble == trouble
     assert not part.is_good
+
+
+# ---- launches without pytest --------------------------------------------------------------------
+
+
+def compared(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *lines: str
+) -> tuple[int, str]:
+    """The status and the output of a comparison of some launches."""
+    wanted = [launches.Launch(line.split(), user=user) for user in USERS for line in lines]
+    monkeypatch.setattr(launches, "launches", lambda: wanted)
+    status = launches.main([])
+    return status, capsys.readouterr().out
+
+
+USERS = (support.ROOT, launches.ORDINARY)
+
+
+@needs("root", "compiler", "reference")
+def test_launches_are_compared_without_pytest(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, printed = compared(monkeypatch, capsys, "-u", "-r -p -f --mount-proc", "-x", "-S 0")
+    assert status == 0, printed
+    assert "\n==== 8 passed, 0 failed, 0 skipped in " in printed
+    found = summaries.summary(printed.splitlines()[-1])
+    assert found == (8, 0, 0)
+
+
+@needs("root", "compiler", "reference")
+def test_a_launch_that_differs_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = support.command
+
+    def with_more(user: support.User) -> support.Program:
+        return command(user)._replace(arguments=(*command(user).arguments, "-w", "/proc"))
+
+    monkeypatch.setattr(support, "command", with_more)
+    status, printed = compared(monkeypatch, capsys, "-w /", "-x", "")
+    assert status == 1
+    assert "\nFAILED root: pyunshare probe\n  " in printed
+    assert "working_directory/path: reference ('/',), command ('/proc',)\n" in printed
+    assert "\n==== 4 passed, 2 failed, 0 skipped in " in printed
+
+
+@needs("root", "reference")
+def test_launches_are_compared_without_a_compiler(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(support, "compiler", lambda: None)
+    status, printed = compared(monkeypatch, capsys, "-u", "-r")
+    assert status == 0, printed
+    assert "SKIPPED [1] launches.py: missing tool: compiler\n" in printed
+    assert "\n==== 2 passed, 0 failed, 2 skipped in " in printed
 
 
 def test_the_environments_there_are() -> None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.helpers import machine, support
+from tests.helpers import support
 from tests.helpers.support import ROOT, Launch, Program, User, Word
 
 REPEATED = ("argument", "environment", "mount")
@@ -199,6 +199,8 @@ def both(
     ``prepared`` puts both in a mount namespace of their own, with the user databases of the tests,
     or with another content of both /etc/subuid and /etc/subgid.
     """
+    from tests.helpers import machine  # needs pytest, which is not wherever launches.py runs
+
     machine.check_options(options)
     ours, theirs = support.command(user), support.reference(user)
     before: list[Word] = []

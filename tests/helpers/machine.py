@@ -11,7 +11,6 @@ import functools
 import importlib.metadata
 import importlib.util
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +19,6 @@ from typing import Callable
 
 import pytest
 
-from pyunshare.options.option import OPTIONS, Option
 from tests.helpers import support
 
 CLONE_NEWNS = 0x00020000
@@ -108,38 +106,6 @@ def _works(statements: str) -> bool:
     return subprocess.run(line, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
-@functools.cache
-def reference_version() -> tuple[int, ...]:
-    """The version of the reference program, () when there is none."""
-    path = support.reference_path()
-    if path is None:
-        return ()
-    text = subprocess.run([path, "--version"], stdout=subprocess.PIPE, check=False).stdout
-    return tuple(map(int, re.findall(rb"\d+", text)))
-
-
-@functools.cache
-def reference_options() -> frozenset[str]:
-    """The long options that the reference takes."""
-    path = support.reference_path()
-    if path is None:
-        return frozenset()
-    return frozenset(f"--{option.name}" for option in OPTIONS if takes(path, option))
-
-
-def takes(program: str, option: Option) -> bool:
-    """Whether an `unshare` takes an option, tried because its help may leave it out."""
-    word = f"--{option.name}=" if option.requires_value else f"--{option.name}"
-    said = subprocess.run(
-        [program, word, "--no-such-option"],
-        env={"LC_ALL": "C"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        check=False,
-    ).stderr
-    return f"unrecognized option '{word}'".encode() not in said
-
-
 PRIVILEGES: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0,
 }
@@ -154,7 +120,7 @@ PROGRAMS: dict[str, Callable[[], bool]] = {
     "argparse-manpage": lambda: importlib.util.find_spec("argparse_manpage") is not None,
     "bash-completion": lambda: os.path.exists(support.BASH_COMPLETION),
     "compiler": lambda: support.compiler() is not None,
-    "reference": lambda: reference_version() >= OLDEST_REFERENCE,
+    "reference": lambda: support.reference_version() >= OLDEST_REFERENCE,
     "subordinate id files": lambda: all(map(os.path.exists, ("/etc/subuid", "/etc/subgid"))),
 }
 for _package in PACKAGES:
@@ -178,8 +144,8 @@ def _reason_to_skip(name: str) -> str:
         return f"this kernel does not allow it: {name}"
     if name in PRIVILEGES:
         return f"missing privilege: {name}"
-    if name == "reference" and reference_version():
-        return f"the reference is too old: {'.'.join(map(str, reference_version()))}"
+    if name == "reference" and support.reference_version():
+        return f"the reference is too old: {'.'.join(map(str, support.reference_version()))}"
     return f"missing tool: {name}"
 
 
@@ -218,6 +184,6 @@ def check_options(words: Iterable[support.Word]) -> None:
                 "--load-interp",
                 "--mount-binfmt",
             }
-            and option not in reference_options()
+            and option not in support.reference_options()
         ):
             pytest.skip(f"the reference has no {option}")

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import functools
 import os
+import re
 import select
 import shlex
 import shutil
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple, TypeVar, Union
 
 from pyunshare.errors import Failure
+from pyunshare.options.option import OPTIONS, Option
 from pyunshare.options.parser import take_options
 
 Word = Union[str, bytes]
@@ -87,7 +89,13 @@ def compiler() -> str | None:
 
 @functools.cache
 def compiled(name: str) -> Path:
-    """The static program made from NAME.c, compiled once in a session."""
+    """The static program made from NAME.c, compiled once in a session.
+
+    ``PYUNSHARE_COMPILED`` is a directory where it has been compiled already.
+    """
+    given = os.environ.get("PYUNSHARE_COMPILED")
+    if given:
+        return Path(given) / name
     program = workspace() / name
     command = [compiler() or "cc", "-static", "-O1", "-o", str(program), str(HELPERS / f"{name}.c")]
     subprocess.run(command, check=True)
@@ -212,6 +220,38 @@ def command(user: User = ROOT) -> Program:
 def reference_path() -> str | None:
     """The reference program, or None."""
     return shutil.which(os.environ.get("PYUNSHARE_REFERENCE") or "unshare")
+
+
+@functools.cache
+def reference_version() -> tuple[int, ...]:
+    """The version of the reference program, () when there is none."""
+    path = reference_path()
+    if path is None:
+        return ()
+    text = subprocess.run([path, "--version"], stdout=subprocess.PIPE, check=False).stdout
+    return tuple(map(int, re.findall(rb"\d+", text)))
+
+
+@functools.cache
+def reference_options() -> frozenset[str]:
+    """The long options that the reference takes."""
+    path = reference_path()
+    if path is None:
+        return frozenset()
+    return frozenset(f"--{option.name}" for option in OPTIONS if takes(path, option))
+
+
+def takes(program: str, option: Option) -> bool:
+    """Whether an `unshare` takes an option, tried because its help may leave it out."""
+    word = f"--{option.name}=" if option.requires_value else f"--{option.name}"
+    said = subprocess.run(
+        [program, word, "--no-such-option"],
+        env={"LC_ALL": "C"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+    ).stderr
+    return f"unrecognized option '{word}'".encode() not in said
 
 
 def lean_command() -> Program:
