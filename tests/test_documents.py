@@ -67,7 +67,7 @@ def test_sessions_are_found() -> None:
 def test_a_remark_says_what_it_is() -> None:
     for path in DOCUMENTS:
         for remark in re.findall(r"<!-- (.*) -->", path.read_text(encoding="utf-8")):
-            assert re.match(r"(not run|may differ): \S", remark), f"{path.name}: {remark}"
+            assert re.match(r"(not run|may differ|written): \S", remark), f"{path.name}: {remark}"
 
 
 # ---- reading and matching -----------------------------------------------------------------------

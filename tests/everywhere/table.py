@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tests.everywhere.environment import Environment, Part
 
-BEGIN = "<!-- written by tests/everywhere/run --write -->\n"
-END = "<!-- end of what is written -->\n"
+BEGIN = "<!-- written: by tests/everywhere/run --write -->\n"
+END = "<!-- written: until here -->\n"
 HEAD = (
     "| environment | what ran | passed | failed | skipped | minutes | date |\n"
     "|---|---|---|---|---|---|---|\n"
