@@ -43,7 +43,7 @@ end
 # Whether the options go on at the cursor
 function __pyunshare_in_options
     not contains -- -- (commandline -opc)
-    and test -z "$(__pyunshare_program)"
+    and not count (__pyunshare_program) >/dev/null
 end
 
 # Whether the value of this option, behind a sign, is at the cursor

@@ -54,6 +54,11 @@ def test_bash_knows_each_kind_of_value() -> None:
     assert {completions.kind(option) for option in OPTIONS if option.metavar} == known | free
 
 
+def test_fish_need_not_be_new() -> None:
+    """Debian 11 has 3.1, and Ubuntu 22.04 has 3.3: a command is put into quotes from 3.4 on."""
+    assert "$(" not in (DIRECTORY / completions.FILES["fish"]).read_text()
+
+
 @pytest.mark.skipif(
     not Path(sys.executable).with_name("pyunshare").exists(),
     reason="pyunshare is not installed beside this Python, as tox does it",

@@ -549,14 +549,19 @@ def mount_table() -> list[str]:
 
 
 def own_state() -> dict[str, object]:
-    """What a launch must leave alone in the process that asks for it."""
+    """What a launch must leave alone in the process that asks for it.
+
+    SIGALRM belongs to pytest-timeout, which sets it back as soon as a test has failed.
+    """
     return {
         "namespaces": sorted(
             (name, os.readlink(f"/proc/self/ns/{name}")) for name in os.listdir("/proc/self/ns")
         ),
         "descriptors": sorted(os.listdir("/proc/self/fd"), key=int),
         "directory": os.getcwd(),
-        "handlers": [signal.getsignal(number) for number in sorted(signal.valid_signals())],
+        "handlers": [
+            signal.getsignal(number) for number in sorted(signal.valid_signals() - {signal.SIGALRM})
+        ],
         "mask": signal.pthread_sigmask(signal.SIG_BLOCK, []),
         "ids": (os.getresuid(), os.getresgid(), os.getgroups()),
         "environment": {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"},
