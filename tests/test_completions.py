@@ -93,6 +93,7 @@ def environment(directory: Path) -> Mapping[str, str]:
         "PATH": f"{programs}:{support.STANDARD_PATH}",
         "LC_ALL": "C.UTF-8",
         "XDG_DATA_HOME": str(programs / "share"),
+        "XDG_DATA_DIRS": f"{programs / 'share'}:/usr/share",  # where fish before 3.5 looks only
         "ZEBRA_ONE": "1",
         "ZEBRA_TWO": "2",
     }

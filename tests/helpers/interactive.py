@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
@@ -108,11 +109,16 @@ def fish_completions(
     line: str, settings: Sequence[str], environment: Mapping[str, str], directory: Path
 ) -> list[str]:
     """Return what fish has to offer at the end of a line."""
-    script = "\n".join(["cd $argv[2]", *settings, "complete --do-complete=$argv[1]"])
+    complete = f"complete --do-complete={_fish_quoted(line)}"
+    script = "\n".join([f"cd {_fish_quoted(str(directory))}", *settings, complete])
     home = {"HOME": environment.get("HOME") or str(support.new_directory())}
-    words = ["fish", "-c", script, line, str(directory)]
-    result = support.run(words, environment={**environment, **home})
+    result = support.run(["fish", "-c", script], environment={**environment, **home})
     assert (result.status, result.stderr) == (0, b""), result
     # From fish 4 on, worse matches follow, which a person does not see where there are good ones.
     found = [shown.partition("\t")[0] for shown in result.lines]
     return [word for word in found if word.startswith(line.split(" ")[-1])]
+
+
+def _fish_quoted(text: str) -> str:
+    """Quote a word; before 3.2, fish gives a script no arguments."""
+    return "'" + re.sub(r"(['\\])", r"\\\1", text) + "'"
