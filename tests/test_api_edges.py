@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import random
 import resource
 import signal
 import socket
@@ -660,6 +661,37 @@ def test_programs_outlive_a_launcher() -> None:
         assert process.poll() is None
         process.kill()
         assert process.wait() == -signal.SIGKILL
+
+
+def test_a_launcher_closed_by_another_thread_loses_no_status() -> None:
+    """A program that is just being started is not taken for the copy that nobody needs."""
+    for _ in range(20):
+        launcher = pyunshare.Launcher()
+        statuses = []
+
+        def run(launcher: pyunshare.Launcher = launcher, statuses: list[int] = statuses) -> None:
+            statuses.append(launcher.run(["sh", "-c", "exit 3"], user=True).returncode)
+
+        threads = [threading.Thread(target=run) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(random.random() / 50)
+        launcher.close()
+        for thread in threads:
+            thread.join()
+        assert statuses == [3] * 4
+
+
+def test_a_launcher_whose_waiting_copy_is_killed_leaves_none() -> None:
+    """Launches go on without it."""
+    with pyunshare.Launcher() as launcher:
+        assert launcher._process is not None
+        support.wait_for(lambda: len(support.left_over_children()) == 2, "the copy")
+        for pid in support.left_over_children():
+            if pid != launcher._process.pid:
+                os.kill(pid, signal.SIGKILL)
+        assert launcher.run(["sh", "-c", "exit 3"], user=True).returncode == 3
+    assert support.children(os.getpid()) == []
 
 
 def test_a_launcher_that_is_gone() -> None:

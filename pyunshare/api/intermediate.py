@@ -122,7 +122,8 @@ def _serve(control: "_socket.socket") -> "NoReturn":
     """Have copies of this process do the launches whose sockets come over ``control``.
 
     One copy is always there before it is needed, and tells over a pipe that it begins. One that
-    ends without that has nobody left to serve, or would not be the last.
+    ends without that has nobody left to serve, and the calling process, whose child it is, is told
+    to wait for it.
     """
     load_all()
     parent = posix.getppid()
@@ -131,15 +132,21 @@ def _serve(control: "_socket.socket") -> "NoReturn":
     while not _is_closed(control):
         ended, has_begun = posix.pipe()
         try:
-            if clone_sibling() == 0:
+            pid = clone_sibling()
+            if pid == 0:
                 _serve_once(control, has_begun, parent)
         except OSError:  # a kernel, or a filter, that does not know the call; or a limit
+            pid = 0
             for file in _receive_part(control)[1]:
                 Reporter(file).send(UNAVAILABLE)
                 posix.close(file)
             posix.write(has_begun, b"\n")
         posix.close(has_begun)
         if not posix.read(ended, 1):
+            try:
+                control.send(str(pid).encode())
+            except OSError:  # nobody listens any more
+                pass
             break
         posix.close(ended)
     posix._exit(0)
@@ -157,7 +164,6 @@ def _serve_once(control: "_socket.socket", has_begun: int, parent: int) -> "NoRe
     """Wait for a launch and do it."""
     set_parent_death_signal(_signal.SIGKILL)
     if posix.getppid() == parent:
-        control.send(str(posix.getpid()).encode())
         Request.from_options(take_options(["--map-root-user"]))  # so that the memory is there
         _, files = _receive_part(control)
         if files:

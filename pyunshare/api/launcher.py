@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import array
 import contextlib
 import os
@@ -55,9 +54,6 @@ class Launcher:
         # The thread that is the parent of all, if one stays for that, and whose end it waits for
         self._keeper: int | None = None
         self._kept: list[int] = []
-        # Copies of the process that wait for a launch, and are ours to wait for
-        self._waiting: set[int] = set()
-        self._lock = _thread.allocate_lock()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
         def start() -> None:
@@ -89,14 +85,10 @@ class Launcher:
         if self._owner == os.getpid():
             with contextlib.suppress(OSError):
                 self._control.shutdown(socket.SHUT_WR)  # though forked children have it, too
-                while self._hear(0):
-                    pass
+                while unused := receive(self._control, 0):  # a copy that no launch has taken
+                    os.waitpid(int(unused), 0)
             if self._process:
                 self._process.wait()
-            for pid in self._waiting:
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(pid, 0)
-            self._waiting.clear()
             if self._keeper is not None and len(self._kept) == 1:
                 wait_for_thread(self._keeper)
                 self._keeper = None
@@ -161,22 +153,9 @@ class Launcher:
         if record[:1] != STARTED:
             raise LauncherUnavailableError
         pid = int(record[1:])
-        with self._lock, contextlib.suppress(BlockingIOError):
-            try:
-                while self._hear(socket.MSG_DONTWAIT):
-                    pass
-            finally:
-                self._waiting.discard(pid)  # it has been heard of before
         if plan.request.kill_child is not None:
             self._kept.append(pid)
         return pid
-
-    def _hear(self, flags: int) -> bool:
-        """Note what a copy of the process tells of itself; return False if there are no more."""
-        record = receive(self._control, flags)
-        if record:
-            self._waiting.add(int(record))
-        return bool(record)
 
     def _stay(self) -> None:
         """Stay the parent of what is to die with this process, and not with a thread of it."""
