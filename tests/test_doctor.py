@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -378,6 +379,18 @@ def test_a_user_who_stops_what_is_tried_stops_nothing_else() -> None:
     assert result.status in (0, 1), result
     assert b"Verdict: " in result.stdout
     assert result.stderr == b""
+
+
+def test_a_user_who_stops_all_that_is_tried_is_waited_for_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever moment comes next to that of becoming the user."""
+    monkeypatch.setattr(checks, "PATIENCE", 0.1)
+    stopped = lambda user: lambda pipe=-1: os.kill(os.getpid(), signal.SIGSTOP)  # noqa: E731
+    monkeypatch.setattr(checks, "_becoming", stopped)
+    found = checks.check().outcomes
+    messages = {outcome.message for _, who, outcome in found if who != "root"}
+    assert messages == {"did not end in 0 seconds"}
 
 
 def test_nothing_is_taken_from_the_working_directory(tmp_path: Path) -> None:

@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from typing import Callable, NamedTuple
 
 from ..diagnostics.maps import SUBORDINATE_FILES
-from ..diagnostics.probes import outcome
 from ..diagnostics.rules import RULES, Hints
 from ..diagnostics.system import NAMESPACES, Namespace, System, number, read_file
 from ..errors import Failure
@@ -104,8 +103,8 @@ def check(system: System | None = None) -> Report:
     has_c_library = _has_c_library()
     is_root = os.geteuid() == 0
     become = _becoming(user) if is_root else None
-    # In a user namespace there may be no other user.
-    is_tried = has_c_library and (become is None or outcome(lambda: None, become) == 0)
+    # In a user namespace there may be no other user, and then the launch fails, with status 1.
+    is_tried = has_c_library and (become is None or _run([], become)[0] != 1)
 
     def tried(trial: Trial) -> Finding:
         as_root = as_user = None
