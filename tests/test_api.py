@@ -12,7 +12,6 @@ import pickle
 import re
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -80,21 +79,25 @@ def using(backend: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def left_over() -> list[int]:
-    """Children that are still running, but for those of a Launcher."""
+    """Children that are still running, but for a Launcher and its copy that waits for a launch."""
+    children = support.left_over_children()
     launcher = interface.Popen._launcher
     if not launcher or launcher._owner != os.getpid():
-        return support.left_over_children()
+        return children
     assert launcher._process
-    for _ in range(100):
-        with launcher._lock, contextlib.suppress(BlockingIOError):
-            while launcher._hear(socket.MSG_DONTWAIT):
-                pass
-        known = {launcher._process.pid, *launcher._waiting}
-        left = [pid for pid in support.left_over_children() if pid not in known]
-        if not left:
-            break
-        time.sleep(0.01)  # one that has just been made has yet to tell
-    return left
+    kept = {launcher._process.pid, *copies_of(launcher._process.pid, children)[:1]}
+    return [pid for pid in children if pid not in kept]
+
+
+def copies_of(process: int, among: list[int]) -> list[int]:
+    """Which of these processes run the same program with the same arguments as another one."""
+
+    def arguments(pid: int) -> bytes:
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b""
+
+    return [pid for pid in among if pid != process and arguments(pid) == arguments(process)]
 
 
 def is_by_thread(way: dict[str, Any]) -> bool:
@@ -1010,8 +1013,12 @@ def test_asyncio_cancelled_while_it_connects(steps: int, monkeypatch: pytest.Mon
         await canceller
 
     async def start() -> None:
-        await pyunshare.create_subprocess_exec("sleep", "30", uts=True, **pipes)
-        await asyncio.sleep(1)
+        process = await pyunshare.create_subprocess_exec("sleep", "30", uts=True, **pipes)
+        try:
+            await asyncio.sleep(1)
+        finally:  # the cancellation came later
+            process.kill()
+            await process.communicate()
 
     async def main() -> None:
         with monkeypatch.context() as patched:
@@ -1021,8 +1028,6 @@ def test_asyncio_cancelled_while_it_connects(steps: int, monkeypatch: pytest.Mon
                 await starting[0]
         process = await pyunshare.create_subprocess_exec("cat", uts=True, **pipes)
         assert await asyncio.wait_for(process.communicate(b"said"), 10) == (b"said", b"")
-        for pid in support.left_over_children():  # where the cancellation came later
-            os.kill(pid, signal.SIGKILL)
 
     asyncio.run(main())
     support.wait_for(lambda: not left_over(), "the end of all")
