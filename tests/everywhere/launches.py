@@ -213,7 +213,7 @@ for each in cgroup ipc mnt net pid pid_for_children time time_for_children user 
 do echo "ns/$each=$(readlink /proc/self/ns/$each || echo ?)"; done
 for each in uid_map gid_map setgroups timens_offsets
 do echo "$each=$(cat /proc/self/$each 2>/dev/null | tr '\\n' ' ')"; done
-grep -E '^(Uid|Gid|Groups|Cap|Sig|ShdPnd|NoNewPrivs)' /proc/self/status | tr ':\\t' '= '
+grep -E '^(Uid|Gid|Groups|Cap|Sig[^Q]|ShdPnd|NoNewPrivs)' /proc/self/status | tr ':\\t' '= '
 echo "pid=$$"
 echo "parent=$PPID"
 echo "working_directory/path=$(pwd)"
