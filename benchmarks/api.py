@@ -24,7 +24,7 @@ from typing import Any, Callable
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 import pyunshare
-from pyunshare.api import popen
+from pyunshare.api import caller
 
 PROGRAM = "/bin/true"
 GIGABYTE = 1 << 30
@@ -108,12 +108,12 @@ def crossing(rounds: int) -> None:
     print("| MB | page tables | a copy | an interpreter | ratio |\n|---|---|---|---|---|")
 
     def run(most_page_tables: int) -> None:
-        popen.MOST_PAGE_TABLES = most_page_tables
+        caller.MOST_PAGE_TABLES = most_page_tables
         pyunshare.run([PROGRAM], map_root_user=True)
 
     for megabytes in MEGABYTES:
         memory = held(megabytes << 20)
-        tables = popen._field(popen._own_status(), "VmPTE")
+        tables = caller.field(caller.own_status(), "VmPTE")
         copy, other = medians(rounds, lambda: run(1 << 40), lambda: run(-1))
         ratio = copy / other
         print(f"| {megabytes} | {tables} kB | {copy:.2f} ms | {other:.2f} ms | {ratio:.2f} |")
@@ -141,7 +141,7 @@ def main() -> None:
     table("A thread, small", ((kind, bar) for kind, bar, _ in BY_THREAD), *chosen)
     table("A copy, small", ((kind, bar) for kind, bar, _ in BY_PROCESS), *chosen)
     crossing(options.rounds // 3)
-    popen.MOST_PAGE_TABLES = 256
+    caller.MOST_PAGE_TABLES = 256
     with pyunshare.Launcher() as launcher:
         rows = [(kind, bar) for kind, _, bar in BY_PROCESS]
         table("A Launcher, small", rows, *chosen, launcher.run)

@@ -53,7 +53,6 @@ PR_SET_PDEATHSIG = 1
 
 # <asm/unistd.h>, the C library has no function for it: clone3(2)
 SYS_CLONE3 = 545 if posix.uname().machine == "alpha" else 435
-SIZE_OF_CLONE_ARGS = 64  # those of Linux 5.3
 
 # <linux/time.h>, see time_namespaces(7)
 CLOCK_MONOTONIC = 1
@@ -175,10 +174,12 @@ def set_parent_death_signal(signal: int) -> None:
     call("prctl", PR_SET_PDEATHSIG, signal, 0, 0, 0)
 
 
-def clone_sibling() -> int:
-    """Copy this process, as another child of its parent: clone3(2) with CLONE_PARENT.
+def clone(flags: int, signal: int) -> int:
+    """Copy this process: clone3(2). Return the id of the copy, and 0 in that.
 
-    Return the id of the copy, and 0 in that. Raises OSError, before Linux 5.5 always.
+    ``signal`` is sent to the parent when the copy ends. Neither Python nor the C library is told of
+    the copy. Raises OSError, before Linux 5.3 always.
     """
-    arguments = CLONE_PARENT.to_bytes(8, sys.byteorder) + bytes(SIZE_OF_CLONE_ARGS - 8)
-    return call("syscall", SYS_CLONE3, arguments, SIZE_OF_CLONE_ARGS)
+    fields = (flags, 0, 0, 0, signal, 0, 0, 0)  # struct clone_args
+    arguments = b"".join(field.to_bytes(8, sys.byteorder) for field in fields)
+    return call("syscall", SYS_CLONE3, arguments, len(arguments))

@@ -11,6 +11,7 @@ import os
 import pickle
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ import pytest
 
 import pyunshare
 from pyunshare.api import aio as asynchronous
-from pyunshare.api import interpreter
+from pyunshare.api import caller, interpreter
 from pyunshare.api import kwargs as keywords
 from pyunshare.api import popen as interface
 from pyunshare.api.exceptions import launch_error
@@ -70,7 +71,7 @@ def way(
 def using(backend: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have launches done by one backend as far as that can do them."""
     largest = {"copy": 1 << 40, "thread": 1 << 40}.get(backend, -1)
-    monkeypatch.setattr(interface, "MOST_PAGE_TABLES", largest)
+    monkeypatch.setattr(caller, "MOST_PAGE_TABLES", largest)
     with contextlib.ExitStack() as stack:
         if backend == "launcher":
             launcher = stack.enter_context(pyunshare.Launcher())
@@ -622,6 +623,23 @@ def test_an_interpreter_that_does_not_start(
             pyunshare.run(["true"], user=True)
     assert not marker.exists()
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ["service", "python-app", "Python", "gunicorn"])
+def test_a_python_of_another_name(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is used, and no other program of such a name, which is not even started."""
+    python = shutil.copy(os.path.realpath(sys.executable), tmp_path / name)
+    if subprocess.run([python, "-IS", "-c", ""], check=False, stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("missing feature: a Python that can be copied")
+    with using("interpreter", monkeypatch):
+        monkeypatch.setattr(sys, "executable", str(python))
+        assert pyunshare.run(["true"], user=True).returncode == 0
+        other = shutil.copy(TRUE, tmp_path / f"{name}2")
+        monkeypatch.setattr(sys, "executable", str(other))
+        with pytest.raises(pyunshare.LaunchError, match="is no Python interpreter"):
+            pyunshare.run(["true"], user=True)
 
 
 @pytest.mark.parametrize("way", [{"user": True}, {"uts": True}], ids=["launcher", "thread"])

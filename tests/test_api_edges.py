@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 import pyunshare
-from pyunshare.api import intermediate, interpreter, job, threads
+from pyunshare.api import caller, intermediate, interpreter, job, threads
 from pyunshare.api import popen as interface
 from tests.helpers import support
 from tests.helpers.machine import needs
@@ -38,7 +38,7 @@ BACKENDS = ["copy", "interpreter", "launcher"]
 PR_SET_DUMPABLE = 4
 ORDINARY = 61100 + os.getpid() % 4000  # a user with no other process
 # Have launches in a Python of their own done by an interpreter, for it is too large to be copied
-TOO_LARGE = "from pyunshare.api import popen; popen.MOST_PAGE_TABLES = -1\n"
+TOO_LARGE = "from pyunshare.api import caller; caller.MOST_PAGE_TABLES = -1\n"
 
 
 @pytest.fixture(autouse=True)
@@ -70,38 +70,40 @@ def test_each_backend_is_used(way: dict[str, Any], monkeypatch: pytest.MonkeyPat
         original = getattr(interface.Popen, name)
 
         def spy(*arguments: Any) -> Any:
-            used.append(name + ("-launcher" if name == "_start_by_other" and arguments[2] else ""))
+            begin = arguments[2] if name == "_start_by_other" else start
+            used.append(begin.__module__.rpartition(".")[2])
             return original(*arguments)
 
+        start = original
         monkeypatch.setattr(interface.Popen, name, spy)
 
-    for name in ("_start_by_thread", "_start_by_copy", "_start_by_other"):
+    for name in ("_start_by_thread", "_start_by_other"):
         spied(name)
     pyunshare.run(["true"], **way)
     if is_by_thread(way):
-        assert used == ["_start_by_thread"]
+        assert used == ["popen"]
     elif interface.Popen._launcher:
-        assert used == ["_start_by_other-launcher"]
-    elif interface.MOST_PAGE_TABLES < 0:
-        assert used == ["_start_by_other"]
+        assert used == ["launcher"]
+    elif caller.MOST_PAGE_TABLES < 0:
+        assert used == ["interpreter"]
     else:
-        assert used == ["_start_by_copy"]
+        assert used == ["copies"]
 
 
 def test_a_process_with_threads_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor is one with threads that Python does not know of, which the kernel counts."""
     with using("copy", monkeypatch):
-        assert interface._can_be_copied(interface._own_status())
+        assert caller.can_be_copied(caller.own_status())
         stop = threading.Event()
         thread = threading.Thread(target=stop.wait)
         thread.start()
         try:
-            assert not interface._can_be_copied(interface._own_status())
+            assert not caller.can_be_copied(caller.own_status())
         finally:
             stop.set()
             thread.join()
-        monkeypatch.setattr(interface, "MOST_PAGE_TABLES", 1)
-        assert not interface._can_be_copied(interface._own_status())
+        monkeypatch.setattr(caller, "MOST_PAGE_TABLES", 1)
+        assert not caller.can_be_copied(caller.own_status())
 
 
 # ---- descriptors --------------------------------------------------------------------------------
@@ -212,6 +214,40 @@ def test_subprocess_is_mocked(monkeypatch: pytest.MonkeyPatch) -> None:
             for given in (*NAMESPACES_ONLY.values(), *MORE.values()):
                 assert pyunshare.run(["true"], **given).returncode == 0
             assert not mock.mock_calls
+
+
+LOADED_WHERE_IT_IS_MOCKED = """
+import subprocess, unittest.mock, pyunshare
+original = subprocess.Popen
+with unittest.mock.patch("subprocess.Popen") as mock:
+    for given in {given!r}:
+        assert pyunshare.run(["true"], **given).returncode == 0
+        assert not mock.mock_calls
+assert issubclass(pyunshare.Popen, original)
+"""
+
+LOADED_BY_WHAT_IS_IN_ITS_PLACE = """
+import gc, subprocess, pyunshare
+class Replacement:
+    def __call__(self, *args, **keywords):
+        return pyunshare.Popen(*args, **keywords, **given)
+subprocess.Popen = Replacement()  # nobody has the original any more
+gc.collect()
+for given in {given!r}:
+    assert subprocess.run(["true"]).returncode == 0
+try:
+    subprocess.run(["sleep", "60"], timeout=0.2)
+except subprocess.TimeoutExpired:
+    print("expired")
+"""
+
+
+@pytest.mark.parametrize("start", ["", TOO_LARGE], ids=["copy", "interpreter"])
+def test_the_interface_is_loaded_where_subprocess_is_replaced(start: str) -> None:
+    given = [*NAMESPACES_ONLY.values(), *MORE.values()]
+    assert python(start + LOADED_WHERE_IT_IS_MOCKED.format(given=given)) == (0, "", "")
+    lines = start + LOADED_BY_WHAT_IS_IN_ITS_PLACE.format(given=given)
+    assert python(lines) == (0, "expired\n", "")
 
 
 def test_bufsize_by_position() -> None:
@@ -438,6 +474,37 @@ def test_no_room_for_any_process() -> None:
     assert support.in_a_child(action) == "refused"
 
 
+@pytest.mark.parametrize("backend", ["copy", "interpreter"])
+@pytest.mark.parametrize("room", [0, 1])
+def test_the_reason_at_a_limit_of_processes(
+    room: int, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is EAGAIN, whichever cannot be made: the thread, the child of it, a copy or its child."""
+
+    def action() -> str:
+        as_ordinary_user()
+        pyunshare.unshare(map_root_user=True)
+        pyunshare.run(["true"], uts=True)
+        resource.setrlimit(resource.RLIMIT_NPROC, (1 + room, 1 + room))
+        reasons = []
+        for given in (*NAMESPACES_ONLY.values(), *MORE.values()):
+            try:
+                pyunshare.run(["true"], **given)
+            except BlockingIOError as error:
+                reasons.append(error.errno)
+            else:
+                reasons.append(0)
+        assert not left_over()
+        return " ".join(map(str, reasons))
+
+    eagain = errno.EAGAIN
+    with_an_interpreter_for_all(monkeypatch)
+    without_fork = eagain if room == 0 else 0
+    expected = [without_fork, eagain, without_fork, eagain, eagain, eagain]
+    with using(backend, monkeypatch):
+        assert support.in_a_child(action) == " ".join(map(str, expected))
+
+
 # ---- time ---------------------------------------------------------------------------------------
 
 SLOW_TOOL = "#!/bin/sh\necho $$ >>{pids}\nsleep 30 &\necho $! >>{pids}\nwait\n"
@@ -455,9 +522,14 @@ def slow_tool(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     tool.write_text(SLOW_TOOL.format(pids=pids))
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{directory}:{os.environ['PATH']}")
+    with_an_interpreter_for_all(monkeypatch)
+    return pids
+
+
+def with_an_interpreter_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have launches take an interpreter, and a copy of the package, that all users may read."""
     monkeypatch.setattr(interpreter, "_PACKAGE", str(support.copied_package() / "pyunshare"))
     monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
-    return pids
 
 
 def as_ordinary_user() -> None:
@@ -751,7 +823,7 @@ def test_the_kernel_has_no_clone3() -> None:
         if os.fork() == 0:
             control.close()
             ours.close()
-            intermediate.clone_sibling = refuse
+            intermediate.clone = refuse
             intermediate._serve(served)
         served.close()
         control.recv(100)
@@ -762,7 +834,7 @@ def test_the_kernel_has_no_clone3() -> None:
         os.wait()
         return record.decode()
 
-    def refuse() -> int:
+    def refuse(*_: int) -> int:
         raise OSError(errno.ENOSYS, "not there")
 
     assert support.in_a_child(action) == "U"

@@ -19,7 +19,6 @@ def find_hint(options: list[str], argv: list[Any], error: LaunchError) -> str | 
     job = {
         "options": options,
         "argv": [os.fsdecode(word) for word in argv],
-        "environ": dict(os.environb),
         "message": error.message,
         "errno": error.errno,
         "step": error.step,

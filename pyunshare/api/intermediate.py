@@ -1,10 +1,10 @@
 """The process that does a launch which a thread of the calling process cannot do.
 
-It may be a copy of the calling process (fork), or a new interpreter that is handed a ``Job`` and
-files over a socket. Such an interpreter serves once, and becomes the program itself or its
-parent; or it serves a Launcher, and has a copy of itself do each launch. In every case what is
-given for the program is only data here, until execve(2): nothing of it acts on code that has the
-rights of the calling process. What fails is not printed, but reported over a socket.
+It may be a copy of the calling process, or a new interpreter that is handed a job and files over a
+socket. Such an interpreter serves once, and becomes the program itself or its parent; or it serves
+a Launcher, and has a copy of itself do each launch. In every case what is given for the program is
+only data here, until execve(2): nothing of it acts on code that has the rights of the calling
+process. What fails is not printed, but reported over a socket.
 """
 
 import _signal
@@ -21,7 +21,14 @@ from ..launch.steps import enter, require_c_library
 from ..messages import run_and_exit
 from ..options.parser import take_options
 from ..options.request import Request
-from ..syscalls import clone_sibling, fsdecode, fsencode, load_c_library, set_parent_death_signal
+from ..syscalls import (
+    CLONE_PARENT,
+    clone,
+    fsdecode,
+    fsencode,
+    load_c_library,
+    set_parent_death_signal,
+)
 from ..version import __version__
 from .status import EXECUTING, FORKED, STARTED, UNAVAILABLE, Reporter
 
@@ -38,28 +45,38 @@ MOST_FILES = 250  # SCM_MAX_FD, unix(7), is 253
 SIZE_OF_INT = 4
 
 
-def become_program(
+_is_loaded = False  # all that a launch may need
+
+
+def do_job(
+    job: "dict[str, Any]",
     request: Request,
-    argv: "list[Any]",
-    env: "Mapping[bytes, bytes] | None",
-    name: str,
-    parent: int,
+    files: "list[int]",
+    others: "list[int]",
     reporter: Reporter,
 ) -> int:
-    """Do the launch, and become the program; return its status in the parent of a forked one.
+    """Do a launch and become the program; return its status in the parent of a forked one.
 
-    ``name`` is that of the program's file, ``parent`` the id of the calling process.
+    The program gets the files at the descriptors that the job has for them. All ``others``, which
+    may have been closed by now, are closed.
     """
+    try:
+        reporter.fd = _place_files(files, job["fds"], others, reporter.fd)
+        _set_up(job)
+    except OSError as error:
+        return reporter.refuse(error)
+    reserve_stdio_fds()
+    set_signals(job["ignored"], job["blocked"])
     reset_sigchld()
     if request.kill_child is not None:
         require_c_library()
-    child = enter(request, reporter, hold=True)
+    child = enter(request, reporter, hold=True, fork=copy_process)
     if child:
         try:
             if request.kill_child is not None:
-                _die_with(parent)
+                _die_with(job["parent"])
             # A caller with a PID namespace for its children knows them by other ids.
-            is_known = posix.getppid() == parent
+            is_known = posix.getppid() == job["parent"]
             reporter.send(FORKED + (str(child.pid).encode() if is_known else b""))
             reporter.close()
         except BaseException:
@@ -72,12 +89,13 @@ def become_program(
         reporter.send(EXECUTING)
         execute_file(path, argv, env)
 
-    start_program(argv, env, name, execute)
+    start_program(job["argv"], job["env"], job["name"], execute)
     raise AssertionError("execve(2) returned")
 
 
 def load_all() -> None:
     """Load what any launch may need, for all copies of this process at once."""
+    global _is_loaded
     try:
         import _ctypes  # noqa: F401  # in the ordinary way, before load_c_library() has its own
 
@@ -86,8 +104,23 @@ def load_all() -> None:
         from ..options import ranges  # noqa: F401
 
         load_c_library()
+        _is_loaded = True
     except (ImportError, OSError):  # built without ctypes, or a subinterpreter
         pass
+
+
+def copy_process() -> int:
+    """Copy this process, which has one thread; return the id of the copy, and 0 in that.
+
+    The copy has but a launch to do. fork(2) would have Python, and all modules that ask for it,
+    prepare it for a longer life, which takes longer than the launch, and may do anything.
+    """
+    if _is_loaded:
+        try:
+            return clone(0, _signal.SIGCHLD)
+        except OSError:  # a kernel, or a filter, that does not know the call; or a limit
+            pass
+    return posix.fork()
 
 
 def _die_with(parent: int) -> None:
@@ -132,7 +165,7 @@ def _serve(control: "_socket.socket") -> "NoReturn":
     while not _is_closed(control):
         ended, has_begun = posix.pipe()
         try:
-            pid = clone_sibling()
+            pid = clone(CLONE_PARENT, 0)
             if pid == 0:
                 _serve_once(control, has_begun, parent)
         except OSError:  # a kernel, or a filter, that does not know the call; or a limit
@@ -184,20 +217,18 @@ def _do_job(channel: "_socket.socket") -> "NoReturn":
 def _receive_and_do(channel: "_socket.socket", reporter: Reporter) -> int:
     reporter.send(STARTED + str(posix.getpid()).encode())
     job, files = _receive_job(channel)
+    channel.detach()
+    others = [0, 1, 2, *files]
     try:
-        if job["has_directory"]:
-            directory = files.pop()
-            posix.fchdir(directory)
-            posix.close(directory)
-        channel.detach()
-        reporter.fd = _place_files([*files, reporter.fd], job["fds"])
-        _set_up(job)
+        if "directory" in job:
+            posix.fchdir(files.pop())
+        _set_environment(job["environ"])
+        if job["entries"] is not None:
+            _set_entries(job["entries"])
     except OSError as error:
         return reporter.refuse(error)
-    reserve_stdio_fds()
-    set_signals(job["ignored"], job["blocked"])
     request = Request.from_options(take_options(job["options"]))
-    return become_program(request, job["argv"], job["env"], job["name"], job["parent"], reporter)
+    return do_job(job, request, files, others, reporter)
 
 
 def _send_hint(channel: "_socket.socket") -> int:
@@ -251,29 +282,31 @@ def _receive_part(channel: "_socket.socket") -> "tuple[bytes, list[int]]":
     ]
 
 
-def _place_files(files: "list[int]", targets: "list[int]") -> int:
-    """Give the files these descriptors, close all standard ones that are not among them.
-
-    The last file is for no target; return where it is.
-    """
+def _place_files(
+    files: "list[int]", targets: "list[int]", others: "list[int]", channel: int
+) -> int:
+    """Give the files these descriptors, and close all others; return where the channel is then."""
     taken = {*targets, 0, 1, 2}
-    for index, file in enumerate(files):
-        if file in taken:
-            copies = [posix.dup(file)]
-            while copies[-1] in taken:
-                copies.append(posix.dup(file))
-            files[index] = copies.pop()
-            for copy in [file, *copies]:
-                posix.close(copy)
-    for fd in (0, 1, 2):
+    to_move = [(file, target) for file, target in zip(files, targets) if file != target]
+    copies: dict[int, int] = {}  # of what is where another file comes
+    left: set[int] = set()
+    for file in {channel, *(file for file, _ in to_move)} & taken:
+        found = [posix.dup(file)]
+        while found[-1] in taken:
+            found.append(posix.dup(file))
+        copies[file] = found.pop()
+        left.update(found)
+    for file in {*targets} & {*files}:
+        posix.set_inheritable(file, True)
+    for file, target in to_move:
+        posix.dup2(copies.get(file, file), target)
+    end = copies.get(channel, channel)
+    for fd in {*others, *left, *copies.values(), channel} - {*targets, end}:
         try:
             posix.close(fd)
         except OSError:
             pass
-    for file, target in zip(files, targets):
-        posix.dup2(file, target)
-        posix.close(file)
-    return files[-1]
+    return end
 
 
 def _set_up(job: "dict[str, Any]") -> None:
@@ -293,9 +326,6 @@ def _set_up(job: "dict[str, Any]") -> None:
         posix.setgroups(job["groups"])
     if job["group"] is not None:
         posix.setregid(job["group"], job["group"])
-    _set_environment(job["environ"])
-    if job["entries"] is not None:
-        _set_entries(job["entries"])
 
 
 def _set_environment(environment: "dict[bytes, bytes]") -> None:

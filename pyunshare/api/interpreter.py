@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
 import sys
+from functools import cache
 from subprocess import DEVNULL
-from subprocess import Popen as SubprocessPopen
+from typing import TYPE_CHECKING, Any
 
 from .exceptions import launch_error
+from .job import send_job
+from .original import SubprocessPopen
+
+if TYPE_CHECKING:
+    from .plan import Plan
+    from .popen import Popen
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # What the installed command runs, where that has been built: building/script.py. Whatever is
@@ -34,7 +42,8 @@ finally:
     posix._exit(1)
 """
 
-_NAMES = re.compile(r"python[\d.]*[a-z]*(-[\w.]+)?")  # python3.13t, python3-dbg
+_NAMES = re.compile(r"python(\d(\.\d+)?)?")
+_MAIN = b"Py_BytesMain\0"  # what the main() of a Python calls, and of others does not
 
 
 def start_interpreter(channel: socket.socket, mode: str) -> SubprocessPopen[bytes]:
@@ -45,7 +54,7 @@ def start_interpreter(channel: socket.socket, mode: str) -> SubprocessPopen[byte
     executable = sys.executable
     if not executable:
         raise launch_error("there is no Python interpreter to do the launch with")
-    if getattr(sys, "frozen", False) or not _NAMES.fullmatch(os.path.basename(executable)):
+    if getattr(sys, "frozen", False) or not _is_python(executable):
         # A program that has Python in it would run itself once more, with these arguments.
         raise launch_error(f"{executable} is no Python interpreter, which the launch takes")
     try:
@@ -62,6 +71,38 @@ def start_interpreter(channel: socket.socket, mode: str) -> SubprocessPopen[byte
             raise
         message = f"failed to execute {executable}"
         raise launch_error(message, error.errno, "execve", executable) from None
+
+
+def begin(
+    process: Popen,
+    plan: Plan,
+    job: dict[str, Any],
+    files: list[int],
+    ours: socket.socket,
+    theirs: socket.socket,
+) -> None:
+    """Have a new interpreter begin a job for ``process``, and report to a socket."""
+    interpreter = start_interpreter(theirs, "once")
+    process.pid, interpreter.returncode = interpreter.pid, 0  # it is the other's to wait for
+    process._child_created = True
+    theirs.close()
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # told later
+        send_job(ours, job, files)
+
+
+@cache
+def _is_python(executable: str) -> bool:
+    """Return whether a file has the name of Python, or is one that was given another."""
+    if _NAMES.fullmatch(os.path.basename(os.path.realpath(executable))):
+        return True
+    import mmap  # rarely needed, and a file of its own
+
+    try:
+        access = mmap.ACCESS_READ
+        with open(executable, "rb") as file, mmap.mmap(file.fileno(), 0, access=access) as content:
+            return content.find(_MAIN) >= 0
+    except (OSError, ValueError):  # not to be read; empty
+        return False
 
 
 def _environment() -> dict[bytes, bytes]:

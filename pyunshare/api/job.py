@@ -7,7 +7,6 @@ record names it, and its two numbers are the sizes of what follows.
 from __future__ import annotations
 
 import array
-import contextlib
 import marshal
 import os
 import socket
@@ -15,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..version import __version__
+from .caller import environment_entries, is_inheritable, open_files
 from .intermediate import LONGEST_PART, MOST_FILES
 from .plan import Plan
 from .status import LONGEST_RECORD
@@ -28,7 +28,7 @@ STANDARD_FILES = ("p2cread", "c2pwrite", "errwrite")
 
 
 def job_and_files(plan: Plan, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[int]]:
-    """Return what to send: a job, and descriptors of this process.
+    """Return a job, and the descriptors of this process that belong to it.
 
     ``given`` is what subprocess has made of its keywords. Raises what subprocess would.
     """
@@ -55,17 +55,14 @@ def job_and_files(plan: Plan, given: Mapping[str, Any]) -> tuple[dict[str, Any],
         "argv": plan.argv,
         "env": plan.env,
         "name": plan.name,
-        "environ": dict(os.environb),
-        "entries": environment_entries() if plan.env is None else None,
         "fds": list(files),
         "cwd": None if cwd is None else os.fsencode(cwd),
-        "has_directory": False,
         "umask": given["umask"],
         "session": bool(given["start_new_session"]),
         "process_group": given.get("process_group", -1),
         "group": given["gid"],
         "groups": given["gids"],
-        "ignored": plan.ignored_signals(),
+        "ignored": plan.ignored,
         "blocked": plan.blocked,
         "parent": os.getpid(),
     }
@@ -73,8 +70,13 @@ def job_and_files(plan: Plan, given: Mapping[str, Any]) -> tuple[dict[str, Any],
 
 
 def send_job(channel: socket.socket, job: Mapping[str, Any], files: list[int]) -> None:
-    """Send a job. Raises OSError, BrokenPipeError where the other process has ended."""
-    data = marshal.dumps(dict(job), MARSHAL_VERSION)
+    """Send a job, with the environment of this process.
+
+    Raises OSError, BrokenPipeError where the other process has ended.
+    """
+    entries = environment_entries() if job.get("env") is None else None
+    given = {**job, "environ": dict(os.environb), "entries": entries}
+    data = marshal.dumps(given, MARSHAL_VERSION)
     channel.send(f"{__version__} {len(data)} {len(files)}".encode())
     while data or files:
         part, data = data[:LONGEST_PART] or b"\n", data[LONGEST_PART:]
@@ -90,36 +92,3 @@ def receive(channel: socket.socket, flags: int) -> bytes:
             return channel.recv(LONGEST_RECORD, flags)
         except ConnectionResetError:  # said once, before all else, if it did not read all of ours
             pass
-
-
-def environment_entries() -> list[bytes] | None:
-    """Return the entries of this process's environment where os.environ cannot have them all.
-
-    A variable may be there twice, and an entry may have no equals sign: environ(7).
-    """
-    try:
-        import ctypes
-
-        environ = ctypes.POINTER(ctypes.c_char_p).in_dll(ctypes.CDLL(None), "environ")
-    except (ImportError, ValueError):
-        return None
-    entries: list[bytes] = []
-    while environ and (entry := environ[len(entries)]) is not None:
-        entries.append(entry)
-    is_whole = entries == [name + b"=" + value for name, value in os.environb.items() if name]
-    return None if is_whole else entries
-
-
-def open_files() -> list[int]:
-    """Return the descriptors of this process, and perhaps others."""
-    try:
-        return [int(name) for name in os.listdir("/proc/self/fd")]
-    except OSError:
-        return [*range(os.sysconf("SC_OPEN_MAX"))]
-
-
-def is_inheritable(fd: int) -> bool:
-    """Return whether a program that this process executed would have the descriptor."""
-    with contextlib.suppress(OSError):
-        return os.get_inheritable(fd)
-    return False

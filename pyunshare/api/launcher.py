@@ -8,17 +8,17 @@ import os
 import resource
 import socket
 from collections.abc import Iterator
-from subprocess import Popen as SubprocessPopen
 from types import TracebackType
 from typing import Any
 
 from ..launch.steps import require_c_library
 from .exceptions import launch_error, launch_errors
 from .interpreter import start_interpreter
-from .job import receive
+from .job import receive, send_job
+from .original import SubprocessPopen
 from .plan import Plan
 from .popen import Popen, run
-from .status import STARTED, LauncherUnavailableError
+from .status import STARTED, UnavailableError
 from .threads import call_uninterrupted, stay_until_end, wait_for_thread
 
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "pid_for_children", "user", "uts")
@@ -111,21 +111,40 @@ class Launcher:
 
     # ---- for Popen ------------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def own_directory(self, job: dict[str, Any], files: list[int]) -> Iterator[None]:
-        """Put into a job what the program inherits, and a process of the Launcher does not have.
+    def begin(
+        self,
+        process: Any,
+        plan: Plan,
+        job: dict[str, Any],
+        files: list[int],
+        ours: socket.socket,
+        theirs: socket.socket,
+    ) -> None:
+        """Have a copy of the process begin a job for ``process``, and report to a socket.
 
-        Raises LauncherUnavailableError, also where the two differ in what cannot be given.
+        Raises UnavailableError where the Launcher has ended, the kernel makes no copies, or they
+        differ from this process in what a program inherits.
         """
+        with self._own_directory(job, files):
+            self._connect(theirs)
+            theirs.close()
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # told later
+                send_job(ours, job, files)
+            process.pid = self._pid_at(ours, plan)
+            process._child_created = True
+
+    @contextlib.contextmanager
+    def _own_directory(self, job: dict[str, Any], files: list[int]) -> Iterator[None]:
+        """Put into a job what the program inherits, and a process of the Launcher does not have."""
         try:
             state, umask = _own_state()
             directory = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
-            raise LauncherUnavailableError from None
+            raise UnavailableError from None
         try:
             if (self._owner, self._state) != (os.getpid(), state):
-                raise LauncherUnavailableError
-            job["has_directory"] = True
+                raise UnavailableError
+            job["directory"] = True
             files.append(directory)
             if job["umask"] < 0:
                 job["umask"] = umask
@@ -133,25 +152,19 @@ class Launcher:
         finally:
             os.close(directory)
 
-    def connect(self, theirs: socket.socket) -> None:
-        """Have a copy of the process do what comes over a socket.
-
-        Raises LauncherUnavailableError where the Launcher has ended.
-        """
+    def _connect(self, theirs: socket.socket) -> None:
+        """Have a copy of the process do what comes over a socket."""
         try:
             rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [theirs.fileno()]))
             self._control.sendmsg([b"\n"], [rights])
         except OSError:
-            raise LauncherUnavailableError from None
+            raise UnavailableError from None
 
-    def pid_at(self, ours: socket.socket, plan: Plan) -> int:
-        """Return the id of the process at the other end.
-
-        Raises LauncherUnavailableError where there is none, for the kernel makes no copies.
-        """
+    def _pid_at(self, ours: socket.socket, plan: Plan) -> int:
+        """Return the id of the process at the other end."""
         record = receive(ours, socket.MSG_PEEK)
         if record[:1] != STARTED:
-            raise LauncherUnavailableError
+            raise UnavailableError
         pid = int(record[1:])
         if plan.request.kill_child is not None:
             self._kept.append(pid)

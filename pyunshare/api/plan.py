@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import _signal
 import os
 from collections.abc import Iterable, Mapping
-from subprocess import Popen as SubprocessPopen
 from typing import Any
 
 from ..launch.program import SHELL, filter_env
 from .kwargs import KEYWORDS, as_words, given_options, request_for
+from .original import SubprocessPopen
 
 # The parameters of subprocess's own, in their order
 _code = SubprocessPopen.__init__.__code__
 PARAMETERS = _code.co_varnames[2 : _code.co_argcount + _code.co_kwonlyargcount]
 POSITIONAL = _code.co_varnames[2 : _code.co_argcount]
-
-# What Python sets to "ignore" at its start; subprocess takes that back unless it is told not to
-IGNORED_BY_PYTHON = (_signal.SIGPIPE, _signal.SIGXFSZ)
 
 
 class Plan:
@@ -52,20 +48,12 @@ class Plan:
             self.env = filter_env(given, self.request.kept_variables)
         self.preexec_fn = keywords.pop("preexec_fn", None)
         self.keywords = keywords
-        self.blocked: list[int] = []  # signals that the program is to have blocked
+        # The signals that the program is to have blocked, and those that it is to ignore
+        self.blocked: list[int] = []
+        self.ignored: list[int] = []
         # The descriptors that the program gets beside the standard ones, and whether no others
         self.pass_fds = tuple(keywords.get("pass_fds", ()))
         self.close_fds = bool(keywords.get("close_fds", True) or self.pass_fds)
-        self.kept: set[int] = set()  # those that a copy of this process is not to close
-
-    def ignored_signals(self) -> list[int]:
-        """Return the signals that the program is to ignore, for this process does."""
-        taken_back = IGNORED_BY_PYTHON if self.keywords.get("restore_signals", True) else ()
-        return [
-            int(number)
-            for number in _signal.valid_signals()
-            if number not in taken_back and _signal.getsignal(number) == _signal.SIG_IGN
-        ]
 
     def check_bytes(self) -> None:
         """Raise what subprocess raises for arguments and variables that execve(2) cannot pass."""

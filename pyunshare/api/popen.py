@@ -5,8 +5,8 @@ There are three ways to start one:
 - by a thread, which makes the namespaces of its own and starts the program with vfork(2). All but a
   user namespace are a matter of the thread that makes them and of the children that it starts, so
   the calling process stays as it is. This is the fastest way, at any size;
-- by a copy of this process, made by subprocess where it would call a ``preexec_fn``. That is safe
-  in a process with one thread, and fast where there is little memory to copy the page tables of;
+- by a copy of this process. That is safe in a process with one thread, and fast where there is
+  little memory to copy the page tables of;
 - by another process: a new interpreter, or a copy of the one that a Launcher keeps. What it is to
   do, and the files of the program, go over a socket.
 
@@ -26,17 +26,12 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
 from functools import partial
 from subprocess import PIPE, CalledProcessError, CompletedProcess, TimeoutExpired
-from subprocess import Popen as SubprocessPopen
-from typing import TYPE_CHECKING, Any, Callable, NoReturn
+from typing import TYPE_CHECKING, Any, Callable
 
-from ..files import read_file
 from ..launch.program import start_program
-from ..launch.startup import reserve_stdio_fds
 from ..launch.steps import enter
-from ..messages import run_and_exit
 from ..syscalls import (
     CLONE_FS,
     CLONE_NEWPID,
@@ -46,11 +41,14 @@ from ..syscalls import (
     load_c_library,
 )
 from ..syscalls import unshare as unshare_thread
+from .caller import can_be_copied, ignored_signals, own_status
+from .copies import begin as begin_in_copy
+from .copies import call_and_become_program
 from .exceptions import LaunchError, launch_error, launch_errors
 from .hint import find_hint
-from .intermediate import become_program, load_all
-from .interpreter import start_interpreter
-from .job import is_inheritable, job_and_files, open_files, receive, send_job
+from .interpreter import begin as begin_in_interpreter
+from .job import job_and_files, receive
+from .original import SubprocessPopen
 from .plan import Plan
 from .processes import children, kill_tree
 from .spawn import NamespaceLost, NotStarted, Starter
@@ -60,8 +58,8 @@ from .status import (
     FORKED,
     REFUSED,
     STARTED,
-    LauncherUnavailableError,
     Reporter,
+    UnavailableError,
     fields_of,
 )
 from .threads import (
@@ -77,13 +75,8 @@ from .threads import (
 if TYPE_CHECKING:
     from .launcher import Launcher
 
-load_all()  # a copy of this process is to load nothing
-
 # Since then execve(2) enters the time namespace for children, and vfork(2) works before it.
 EXECUTION_ENTERS_TIME_NAMESPACE = (6, 0)
-
-# Page tables of a process up to which it is faster to copy them than to start an interpreter
-MOST_PAGE_TABLES = 256  # kB
 
 _code = SubprocessPopen._execute_child.__code__  # type: ignore[attr-defined]
 EXECUTE_CHILD = _code.co_varnames[1 : _code.co_argcount]  # its parameters
@@ -91,7 +84,14 @@ PIPES = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")  #
 
 PEEK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 
-CANNOT_COPY = "preexec_fn not supported"  # CPython's words: at its end, or in a subinterpreter
+# What Python sets to "ignore" at its start; subprocess takes that back unless it is told not to
+IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+
+# What has another process begin a job
+Begin = Callable[
+    ["Popen", Plan, dict[str, Any], list[int], socket.socket, socket.socket],
+    None,
+]
 
 
 class Popen(SubprocessPopen):  # type: ignore[type-arg]
@@ -152,16 +152,23 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
 
     def _start(self, plan: Plan) -> None:
         if plan.preexec_fn:  # which nobody but a copy of this process can call
-            self._start_by_copy(plan, _own_status())
+            self._start_after_preexec_fn(plan)
             return
         if _a_thread_can_do(plan) and self._start_by_thread(plan):
             return
-        if self._launcher and self._start_by_other(plan, self._launcher):
-            return
-        status = _own_status()
-        if _can_be_copied(status) and self._start_by_copy(plan, status):
-            return
-        self._start_by_other(plan, None)
+        status = own_status()
+        plan.ignored = [
+            number
+            for number in ignored_signals(status)
+            if number not in IGNORED_BY_PYTHON or not plan.keywords.get("restore_signals", True)
+        ]
+        ways = [
+            *([self._launcher.begin] if self._launcher else []),
+            *([begin_in_copy] if can_be_copied(status) else []),
+            begin_in_interpreter,
+        ]
+        while not self._start_by_other(plan, ways.pop(0)):
+            pass
 
     def _start_by_thread(self, plan: Plan) -> bool:
         """Make the namespaces of a thread, and start the program as a child of it.
@@ -198,44 +205,25 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
         request.fork = is_forked
         return False
 
-    def _start_by_copy(self, plan: Plan, status: str) -> bool:
-        """Have a copy of this process do the launch. Returns False where subprocess makes none."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with ours:
-            self._channel = ours
-            with theirs, _above_the_standard_ones(theirs) as fd, signals_blocked() as blocked:
-                plan.blocked, caught = [*blocked], _caught_signals(status)
-                plan.kept = {0, 1, 2, fd, *plan.pass_fds}
-                become = partial(_become_program_in_copy, plan, fd, caught, os.getpid())
-                keywords = {**plan.keywords, "executable": plan.name, "env": plan.env}
-                try:
-                    SubprocessPopen.__init__(self, plan.argv, preexec_fn=become, **keywords)
-                except RuntimeError as error:
-                    if plan.preexec_fn or not str(error).startswith(CANNOT_COPY):
-                        raise
-                    return False
-            self._wait_for_program(ours, STARTED)
-        return True
-
-    def _start_by_other(self, plan: Plan, launcher: Launcher | None) -> bool:
-        """Have another process do the launch. Returns False where the Launcher cannot."""
+    def _start_by_other(self, plan: Plan, begin: Begin) -> bool:
+        """Have another process do the launch. Returns False where it cannot be had that way."""
         plan.blocked = [*blocked_signals()]
         keep = None
-        if plan.request.kill_child is not None and not launcher:
+        if plan.request.kill_child is not None and begin is begin_in_interpreter:
             keep = self._wait_for_end
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours:
             self._channel = ours
             with theirs:
-                self._begin = partial(self._begin_job, plan, launcher, ours, theirs)
+                self._begin = partial(self._begin_job, plan, begin, ours, theirs)
                 start = partial(SubprocessPopen.__init__, self, plan.argv, **plan.keywords)
                 try:
                     self._keeper = call_uninterrupted(start, self._kill, keep)
-                except LauncherUnavailableError:
+                except UnavailableError:
                     return False
                 finally:
                     self._begin = None
-            self._wait_for_program(ours)
+            self._wait_for_program(ours, STARTED if begin is begin_in_copy else b"")
         return True
 
     def _execute_child(self, *arguments: Any) -> None:
@@ -248,27 +236,31 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
     def _begin_job(
         self,
         plan: Plan,
-        launcher: Launcher | None,
+        begin: Begin,
         ours: socket.socket,
         theirs: socket.socket,
         given: dict[str, Any],
     ) -> None:
         """Have another process begin the launch, with what subprocess has made of the keywords."""
-        job, files = job_and_files(plan, given)
-        with launcher.own_directory(job, files) if launcher else contextlib.nullcontext():
-            if launcher:
-                launcher.connect(theirs)
-            else:
-                interpreter = start_interpreter(theirs, "once")
-                self.pid, interpreter.returncode = interpreter.pid, 0  # it is ours to wait for
-                self._child_created = True
-            theirs.close()
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # told later
-                send_job(ours, job, files)
-            if launcher:
-                self.pid = launcher.pid_at(ours, plan)
-                self._child_created = True
+        begin(self, plan, *job_and_files(plan, given), ours, theirs)
         self._close_pipe_fds(*(given[name] for name in PIPES))  # type: ignore[attr-defined]
+
+    def _start_after_preexec_fn(self, plan: Plan) -> None:
+        """Have subprocess make a copy of this process and call a function in it, as it does."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours:
+            self._channel = ours
+            with theirs:
+                fd = fcntl.fcntl(theirs, fcntl.F_DUPFD_CLOEXEC, 3)  # no standard one
+            try:
+                with signals_blocked() as blocked:
+                    plan.blocked = [*blocked]
+                    become = partial(call_and_become_program, plan, fd, os.getpid())
+                    keywords = {**plan.keywords, "executable": plan.name, "env": plan.env}
+                    SubprocessPopen.__init__(self, plan.argv, preexec_fn=become, **keywords)
+            finally:
+                os.close(fd)
+            self._wait_for_program(ours, STARTED)
 
     def _wait_for_end(self) -> None:
         """Stay the parent of a process that is to die with this one, not with a thread of it."""
@@ -284,7 +276,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
         _wait_until_closed(channel, self._deadline)
         if self._is_cancelled:
             raise launch_error("the launch was cancelled")
-        failure, last = self._hear(channel, last)
+        failure, last = self._read_status(channel, last)
         if failure is None and last == EXECUTING:
             self._channel = None  # from now on it is the program that is killed
             return
@@ -298,7 +290,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
             raise OSError(number, os.strerror(number or 0), *path)
         raise launch_error(fields[3] or "", number, fields[1] or "launch", fields[2])
 
-    def _hear(self, channel: socket.socket, last: bytes) -> tuple[bytes | None, bytes]:
+    def _read_status(self, channel: socket.socket, last: bytes) -> tuple[bytes | None, bytes]:
         """Return what failed first, if anything did, and the kind of the last record.
 
         A record is taken away only when it has been seen to, for an exception can come between.
@@ -418,75 +410,6 @@ def run(
 run.__module__ = "pyunshare"
 
 
-# ---- a copy of this process ---------------------------------------------------------------------
-
-
-def _become_program_in_copy(plan: Plan, channel: int, caught: list[int], parent: int) -> NoReturn:
-    """Do the launch in a child that subprocess has made: it calls this as a ``preexec_fn``.
-
-    From then on the child does what execve(2) would: it closes files, subprocess's pipe for errors
-    among them, and resets signals, which are blocked until then.
-    """
-    if plan.preexec_fn:
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, plan.blocked)
-        plan.preexec_fn()  # what it raises is subprocess's to report
-        plan.blocked = [*_signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())]
-        caught = _caught_signals(_own_status())
-    reporter = Reporter(channel)
-    run_and_exit(reporter, _close_and_become_program, plan, reporter, caught, parent)
-
-
-def _close_and_become_program(
-    plan: Plan, reporter: Reporter, caught: list[int], parent: int
-) -> int:
-    for fd in open_files():
-        if fd not in plan.kept and (plan.close_fds or not is_inheritable(fd)):
-            try:
-                os.close(fd)
-            except OSError:
-                pass
-    reserve_stdio_fds()
-    for number in caught:
-        _signal.signal(number, _signal.SIG_DFL)
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, plan.blocked)
-    return become_program(plan.request, plan.argv, plan.env, plan.name, parent, reporter)
-
-
-def _own_status() -> str:
-    """Return what proc_pid_status(5) has of this process, and nothing where there is no /proc."""
-    try:
-        return read_file("/proc/self/status")
-    except OSError:
-        return ""
-
-
-def _can_be_copied(status: str) -> bool:
-    """Return whether a copy of this process can be used, and is sooner made than another started.
-
-    A copy has one thread only: what others of this process have locked would stay so.
-    """
-    is_alone = _field(status, "Threads") == "1"
-    return is_alone and int(_field(status, "VmPTE") or 0) <= MOST_PAGE_TABLES
-
-
-def _caught_signals(status: str) -> list[int]:
-    """Return the signals that this process has a handler for, which may be one in C."""
-    caught = int(_field(status, "SigCgt") or "-1", 16)
-    return [
-        number
-        for number in _signal.valid_signals()
-        if caught >> (number - 1) & 1
-        and number not in (_signal.SIGKILL, _signal.SIGSTOP)
-        and _signal.getsignal(number) != _signal.SIG_IGN
-    ]
-
-
-def _field(status: str, name: str) -> str:
-    """Return the first word of a field of proc_pid_status(5)."""
-    words = status.partition(f"\n{name}:")[2].split(None, 1)
-    return words[0] if words else ""
-
-
 # ---- a thread -----------------------------------------------------------------------------------
 
 
@@ -527,19 +450,6 @@ def _kernel() -> tuple[int, ...]:
 
 
 # ---- sockets ------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _above_the_standard_ones(file: socket.socket) -> Iterator[int]:
-    """Provide a descriptor of the file that is no standard one, which the program may get."""
-    if file.fileno() > 2:
-        yield file.fileno()
-        return
-    fd = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 3)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
 
 
 def _wait_until_closed(channel: socket.socket, deadline: float | None) -> None:

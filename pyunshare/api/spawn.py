@@ -9,13 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from errno import EAGAIN, ENOMEM
-
-# What is needed of subprocess is taken once: its names may be replaced, by this package's even.
-from subprocess import Popen as SubprocessPopen
 from typing import TYPE_CHECKING, Any
 
 from ..options.request import Request
 from ..syscalls import CLONE_NEWPID
+from .original import SubprocessPopen
 
 if TYPE_CHECKING:
     from .popen import Popen

@@ -22,8 +22,8 @@ UNAVAILABLE = b"U"  # nothing: the launch cannot be done this way
 LONGEST_RECORD = 1 << 16
 
 
-class LauncherUnavailableError(Exception):
-    """A Launcher cannot do a launch, which is to go another way."""
+class UnavailableError(Exception):
+    """A launch cannot be done in one way, and is to go another."""
 
 
 class Reporter:

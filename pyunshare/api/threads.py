@@ -81,11 +81,11 @@ def call_uninterrupted(
     that parent, and waits for it. Return the id of such a thread; where the first thread is the
     only one, none is needed.
     """
-    if not keep and threading.current_thread() is not threading.main_thread():
-        call()  # signal handlers run in the main thread only
-    elif count_threads() == 1:
+    if count_threads() == 1:
         with signals_blocked():
             call()
+    elif not keep and threading.current_thread() is not threading.main_thread():
+        call()  # signal handlers run in the main thread only
     else:
         try:
             tid = call_in_thread(call, interrupt, keep)

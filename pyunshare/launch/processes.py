@@ -11,6 +11,7 @@ from ..syscalls import EACCES, EAGAIN, open_file_to_lock, set_parent_death_signa
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Callable
 
 WAIT_FAILED = "waitpid failed"
 LOCK_FAILED = "lockf failed"
@@ -88,7 +89,11 @@ class Child:
     """
 
     def __init__(
-        self, lock: "SyncLock | None", forward_signals: bool, death_signal: "int | None"
+        self,
+        lock: "SyncLock | None",
+        forward_signals: bool,
+        death_signal: "int | None",
+        fork: "Callable[[], int]" = posix.fork,
     ) -> None:
         self._lock = lock
         self._forward_signals = forward_signals
@@ -98,7 +103,7 @@ class Child:
         else:
             blocked, wording = [SIGINT, SIGTERM], "sigprocmask block failed"
         self._signal_mask = _change_signal_mask(wording, SIG_BLOCK, blocked)
-        self.pid = checked("fork", "fork failed", posix.fork)
+        self.pid = checked("fork", "fork failed", fork)
 
     def start(self, held: bool) -> None:
         """In the child: take back the caller's signal mask, and wait to be released if ``held``.

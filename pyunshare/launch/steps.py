@@ -27,6 +27,8 @@ from .program import filter_env, start_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Callable
+
     from ..messages import AnyReporter, Reporter
     from ..options.idmaps import IdMap
     from ..options.request import Request
@@ -63,7 +65,12 @@ def launch(request: "Request", argv: "list[str]", reporter: "Reporter") -> int:
     raise AssertionError("execve(2) returned")
 
 
-def enter(request: "Request", reporter: "AnyReporter", hold: bool = False) -> "Child | None":
+def enter(
+    request: "Request",
+    reporter: "AnyReporter",
+    hold: bool = False,
+    fork: "Callable[[], int]" = posix.fork,
+) -> "Child | None":
     """Do all of a launch but its last step, so that what is left is to become the program.
 
     Returns None in the process that is to become it, and in the parent of a forked one the child,
@@ -94,7 +101,7 @@ def enter(request: "Request", reporter: "AnyReporter", hold: bool = False) -> "C
             mapper.do_job()
         _set_clock_offsets(request.clock_offsets)
         if request.fork:
-            child = Child(lock, request.forward_signals, request.kill_child)
+            child = Child(lock, request.forward_signals, request.kill_child, fork)
         if request.files and not (child and child.pid == 0):
             helpers.bind(request, binder)
     except BaseException:

@@ -43,12 +43,12 @@ def keywords_for(options: Any) -> dict[str, Any]:
 def by_interface(backend: str, words: list[str]) -> int:
     """The status of the program, or that of the command where it was not started."""
     import pyunshare
-    from pyunshare.api import popen
+    from pyunshare.api import caller
     from pyunshare.options.parser import take_options
 
     program = [*words]
     keywords = keywords_for(take_options(program))
-    popen.MOST_PAGE_TABLES = 1 << 40 if backend == "copy" else -1
+    caller.MOST_PAGE_TABLES = 1 << 40 if backend == "copy" else -1
     run = pyunshare.Launcher().run if backend == "launcher" else pyunshare.run
     try:
         return run(program, **keywords).returncode

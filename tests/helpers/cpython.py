@@ -18,6 +18,7 @@ import unittest
 from typing import Any
 
 import pyunshare
+from pyunshare.api import caller
 from pyunshare.api import popen as interface
 
 ADDED: dict[str, Any] = {}
@@ -39,7 +40,7 @@ def main() -> None:
     """Run the tests."""
     name, backend, added = sys.argv[1], sys.argv[2], ast.literal_eval(sys.argv[3])
     ADDED.update(added)
-    interface.MOST_PAGE_TABLES = -1 if backend == "interpreter" else 1 << 40
+    caller.MOST_PAGE_TABLES = -1 if backend == "interpreter" else 1 << 40
     if backend == "launcher":
         interface.Popen._launcher = pyunshare.Launcher()
     subprocess.Popen = Popen  # type: ignore[misc]

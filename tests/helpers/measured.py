@@ -81,6 +81,17 @@ class Record:
 
         return save_and_call
 
+    def opening_after(self, fork: Callable[..., int]) -> Callable[..., int]:
+        """Return what copies this process without telling Python, and begins a file in the copy."""
+
+        def fork_and_open(*arguments: int) -> int:
+            pid = fork(*arguments)
+            if pid == 0:
+                self._open()
+            return pid
+
+        return fork_and_open
+
 
 def main() -> None:
     """Be the command, measured from its first import on."""
@@ -89,11 +100,12 @@ def main() -> None:
         setattr(posix, name, record.saving_before(getattr(posix, name)))
     record.start()
     if sys.argv[0] == "-c":  # the process in between of a launch from Python
-        import pyunshare.api.intermediate
+        from pyunshare.api import intermediate
 
-        pyunshare.api.intermediate.main()
+        intermediate.clone = record.opening_after(intermediate.clone)
+        intermediate.main()
     sys.argv[0] = "pyunshare"
-    import pyunshare.__main__  # python3 -m pyunshare, which does not return
+    import pyunshare.__main__  # noqa: F401  # python3 -m pyunshare, which does not return
 
 
 main()
