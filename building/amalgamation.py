@@ -41,6 +41,8 @@ HEADER = f"""\
 # The modules of a launch in one, made from them by building/amalgamation.py.
 import sys
 from _frozen_importlib import ModuleSpec
+if directory[0] != "/":  # the working directory is gone, and -w may lead to somebody's own
+    sys.exit(sys.argv[0] + ": cannot tell where this is")
 package = sys.modules["pyunshare"] = type(sys)("pyunshare")
 package.__path__ = [directory]
 __package__, __spec__ = "pyunshare", ModuleSpec("pyunshare.amalgamation", None)

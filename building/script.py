@@ -33,8 +33,6 @@ main()
 
 # Where pip and the like install: compiled when it was built, beside the source
 LOAD_COMPILED = """\
-    from _frozen_importlib_external import SourcelessFileLoader
-
     path = directory + "/amalgamation." + sys.implementation.cache_tag
     code = SourcelessFileLoader("amalgamation", path).get_code("amalgamation")
 """
@@ -53,19 +51,16 @@ LOAD = """\
 
 # Where this script is, which may be started by a link
 WHERE = """
+from _frozen_importlib_external import SourcelessFileLoader
+
 script = __file__
 try:
     while True:
         link = posix.readlink(script)
-        if link[0] != "/":
-            link = script.rpartition("/")[0] + "/" + link
-        script = link
+        script = link if link[0] == "/" else script.rpartition("/")[0] + "/" + link
 except OSError:
-    prefix = script.rpartition("/")[0] + "/.."
-if script[0] != "/":  # the working directory is gone, and -w may lead to somebody's own
-    sys.exit(script + ": cannot tell where this is")
-library = prefix + "/lib/python3"
-own = library + "." + str(sys.version_info[1])
+    library = script.rpartition("/")[0] + "/../lib/python3"
+own = "%s.%d" % (library, sys.version_info[1])
 """
 
 # What follows is within the quotes, so it has no backslash and no three of them.
@@ -116,8 +111,6 @@ SEARCH = """\
 # In pyunshare.pyz: a directory in it for each Python that it was compiled for, and the source
 WHERE_ARCHIVED = """
 archive = sys.path.pop(0)  # all else is to come from Python's own library
-if archive[0] != "/":
-    sys.exit(archive + ": cannot tell where this is")
 """
 LOAD_ARCHIVED = """\
     from zipimport import zipimporter

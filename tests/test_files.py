@@ -11,14 +11,8 @@ from pathlib import Path
 import pytest
 
 from pyunshare.errors import Failure
-from pyunshare.files import (
-    BLOCK,
-    LARGEST_FILE,
-    LONGEST_LINE,
-    read_file,
-    read_lines,
-    write_file,
-)
+from pyunshare.files import BLOCK, LARGEST_FILE, read_bytes, write_file
+from pyunshare.lines import LONGEST_LINE, read_lines
 
 SIZES = [0, 1, (1 << 16) - 1, 1 << 16, (1 << 16) + 1, 3 << 16]
 
@@ -40,12 +34,12 @@ def test_read_as_it_is(size: int, tmp_path: Path) -> None:
     content = (bytes(range(256)) * (size // 256 + 1))[:size]
     file = tmp_path / "file"
     file.write_bytes(content)
-    assert os.fsencode(read_file(str(file))) == content
+    assert read_bytes(str(file)) == content
 
 
 def test_files_of_proc_are_regular_ones() -> None:
     """They say that they are empty, and are not."""
-    assert read_file("/proc/self/environ") == Path("/proc/self/environ").read_text()
+    assert read_bytes("/proc/self/environ") == Path("/proc/self/environ").read_bytes()
 
 
 @pytest.mark.usefixtures("nothing_stays_open")
@@ -60,7 +54,7 @@ def test_nothing_else_is_read_or_waited_for(kind: str, tmp_path: Path) -> None:
         "directory": str(tmp_path),
     }
     with pytest.raises(OSError, match="Invalid argument") as caught:
-        read_file(paths[kind])
+        read_bytes(paths[kind])
     assert caught.value.errno == EINVAL
 
 
@@ -71,10 +65,10 @@ def test_what_is_too_large_is_not_read(size: int, tmp_path: Path) -> None:
     file.touch()
     os.truncate(file, size)
     if size <= LARGEST_FILE:
-        assert len(read_file(str(file))) == size
+        assert len(read_bytes(str(file))) == size
         return
     with pytest.raises(OSError, match="too large") as caught:
-        read_file(str(file))
+        read_bytes(str(file))
     assert caught.value.errno == EFBIG
 
 
@@ -134,7 +128,7 @@ def test_an_open_file_is_closed_by_execve(flags: int, tmp_path: Path) -> None:
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file") as caught:
-        read_file(str(tmp_path / "missing"))
+        read_bytes(str(tmp_path / "missing"))
     assert caught.value.errno == ENOENT
 
 

@@ -19,7 +19,7 @@ from typing import Callable
 
 import pytest
 
-from pyunshare.files import LONGEST_LINE, read_lines
+from pyunshare.lines import LONGEST_LINE, read_lines
 from tests.helpers import support
 from tests.helpers.faults import comparable_message
 from tests.helpers.machine import needs

@@ -20,7 +20,7 @@ ORDER = (
     ("messages", "translation"),
     ("diagnostics",),
     ("options",),
-    ("capabilities", "errors", "files", "loading", "syscalls", "version"),
+    ("capabilities", "errors", "files", "lines", "loading", "syscalls", "version"),
 )
 HEIGHTS = {room: -line for line, rooms in enumerate(ORDER) for room in rooms}
 

@@ -6,7 +6,7 @@ import _signal
 import contextlib
 import os
 
-from ..files import read_file
+from ..files import read_bytes
 
 # Page tables of a process up to which it is faster to copy them than to start an interpreter
 MOST_PAGE_TABLES = 256  # kB
@@ -15,7 +15,7 @@ MOST_PAGE_TABLES = 256  # kB
 def own_status() -> str:
     """Return what proc_pid_status(5) has of this process, and nothing where there is no /proc."""
     try:
-        return read_file("/proc/self/status")
+        return os.fsdecode(read_bytes("/proc/self/status"))
     except OSError:
         return ""
 

@@ -2,7 +2,7 @@
 
 import posix
 
-from ..files import read_lines
+from ..lines import read_lines
 from ..syscalls import fsdecode
 from .program import SHELL, execute_file, execution_error, getenv
 

@@ -8,7 +8,7 @@ import posix
 from errno import EINVAL, ERANGE
 
 from ..errors import Failure, checked
-from ..files import read_lines
+from ..lines import read_lines
 from ..syscalls import NO_ID, fsdecode
 from .values import DIGITS, UNSIGNED_32_BIT, integer, unsigned
 
