@@ -63,6 +63,7 @@ def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(command, "environments", lambda kind: KINDS[kind])
     monkeypatch.setattr(debian_roots, "CACHE", tmp_path / "cache")
     monkeypatch.setattr(debian_roots, "end_in_order", lambda: None)
+    monkeypatch.setenv("PYUNSHARE_REFERENCE", "unshare")
     page = tmp_path / "page.md"
     page.write_text(f"before\n{table.BEGIN}{table.END}after\n")
     monkeypatch.setattr(command, "PAGE", page)

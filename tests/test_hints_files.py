@@ -234,7 +234,7 @@ def test_the_program_is_not_in_the_new_root(program: str, cause: str, fork: list
     message = f"failed to execute {program}: No such file or directory"
     assert told.result.status == 127
     assert told.messages == [f"{NAME}: {message}"]
-    loader = support._interpreter("/bin/true")
+    loader = support.interpreter_of("/bin/true")
     interpreter = "the interpreter in its first line, /usr/bin/perl"
     expected = cause.replace("ROOT", str(root)).replace("LOADER", loader)
     assert told.cause == expected.replace("INTERPRETER", interpreter)

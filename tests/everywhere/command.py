@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -70,6 +71,15 @@ def visit(environment: Environment, anew: bool) -> list[Part]:
     return visit.parts
 
 
+def fetch_reference() -> None:
+    """Have launches compared with a current reference, if it can be fetched."""
+    if "PYUNSHARE_REFERENCE" not in os.environ:
+        fetch = [debian_roots.CHECKOUT / "tests" / "fetch_reference"]
+        done = subprocess.run(fetch, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode == 0:
+            os.environ["PYUNSHARE_REFERENCE"] = done.stdout.strip()
+
+
 def main(words: Sequence[str]) -> int:
     """Do what the command line asks for, and return the status."""
     parser = argparse.ArgumentParser(
@@ -94,6 +104,7 @@ def main(words: Sequence[str]) -> int:
         print(f"{parser.prog}: environments are made by root", file=sys.stderr)
         return 1
     debian_roots.end_in_order()
+    fetch_reference()
     shown = {}
     try:
         for each in wanted:

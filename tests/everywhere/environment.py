@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Callable, NamedTuple, TextIO
 
-from tests.debian_roots import RootError
+from tests.debian_roots import Root, RootError
 from tests.helpers import summaries
 
 PATIENCE = 60.0  # minutes, for one program
@@ -101,11 +101,30 @@ class Visit:
                 trouble = f"not ended after {patience:g} minutes"
             finally:
                 _end(process)
+        minutes = (time.monotonic() - started) / 60
+        self.parts.append(_part(what, self._said(position), minutes, trouble, process.returncode))
+
+    def do(self, root: Root, script: str) -> None:
+        """Do in a root what a shell script says. Raises CannotBeMade with its last line."""
+        position = self.log.tell()
+        done = subprocess.run(
+            root.line(["sh", "-euxc", script]),
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise CannotBeMade(_last_line(self._said(position)))
+
+    def _said(self, position: int) -> str:
         with open(self.log.name, encoding="utf-8", errors="replace") as file:
             file.seek(position)
-            text = file.read()
-        minutes = (time.monotonic() - started) / 60
-        self.parts.append(_part(what, text, minutes, trouble, process.returncode))
+            return file.read()
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it printed nothing"])[-1]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -123,7 +142,7 @@ def _part(what: str, text: str, minutes: float, trouble: str, status: int) -> Pa
     passed, failed, skipped = map(sum, zip(*found)) if found else (0, 0, 0)
     pythons = ", ".join(dict.fromkeys(summaries.PYTHON.findall(text)))
     if not found and not trouble:
-        trouble = (text.strip().splitlines() or ["it printed nothing"])[-1]
+        trouble = _last_line(text)
     if status != 0 and not failed and not trouble:
         trouble = f"status {status}"
     reasons = summaries.reasons_to_skip(text)

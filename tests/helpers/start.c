@@ -29,6 +29,8 @@
  *     refuse=ERRNO:FLAGS     a seccomp filter: unshare(2) with any of these flags (0: with whatever
  *                            flags) fails with this errno, as in a container
  *     refuse_mount=ERRNO     the same for mount(2)
+ *     refuse_call=ERRNO:NAME[:FLAGS]   the same for one of the calls in the table below
+ *     kill_at=NAME           a filter that kills who makes the call
  *     report=DESCRIPTOR      write there the namespaces it is in, as `caller/NAME=LINK` lines
  *
  * A condition that cannot be had ends it with status 97.
@@ -191,26 +193,63 @@ static void report_namespaces(int descriptor)
 	}
 }
 
-/* The flags stand in the lower half of the first argument. */
-static void refuse(unsigned call, char *numbers)
+/* Those that containers refuse. */
+static const struct { const char *name; unsigned number; } calls[] = {
+	{ "bpf", SYS_bpf }, { "clone", SYS_clone }, { "clone3", 435 }, { "close_range", 436 },
+	{ "fsconfig", 431 }, { "fsmount", 432 }, { "fsopen", 430 }, { "keyctl", SYS_keyctl },
+	{ "mount", SYS_mount }, { "mount_setattr", 442 }, { "move_mount", 429 }, { "open_tree", 428 },
+	{ "pidfd_open", 434 }, { "pidfd_send_signal", 424 }, { "pivot_root", SYS_pivot_root },
+	{ "setdomainname", SYS_setdomainname }, { "sethostname", SYS_sethostname },
+	{ "setns", SYS_setns }, { "statx", SYS_statx }, { "umount2", SYS_umount2 },
+	{ "unshare", SYS_unshare },
+};
+
+/* The number of a call; its name ends at a colon. */
+static unsigned call_number(const char *name)
 {
-	unsigned error = strtoul(numbers, &numbers, 0);
-	unsigned flags = *numbers ? strtoul(numbers + 1, NULL, 0) : 0;
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+		if (strlen(calls[i].name) == strcspn(name, ":")
+		    && !strncmp(calls[i].name, name, strlen(calls[i].name)))
+			return calls[i].number;
+	fprintf(stderr, "start: unknown call %s\n", name);
+	_exit(97);
+}
+
+/* The flags stand in the lower half of the first argument. */
+static void filter(unsigned call, unsigned flags, unsigned action)
+{
 	struct sock_filter lines[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 3),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)
 			 + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0)),
 		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, flags, 0, flags ? 1 : 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+		BPF_STMT(BPF_RET | BPF_K, action),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog filter = { sizeof lines / sizeof *lines, lines };
+	struct sock_fprog program = { sizeof lines / sizeof *lines, lines };
 
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0)
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0)
 		return;	/* by privilege; without, no program may gain any from here on */
 	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
-	     && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "refuse");
+	     && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0, "filter");
+}
+
+static void refuse(unsigned call, char *numbers)
+{
+	unsigned error = strtoul(numbers, &numbers, 0);
+
+	filter(call, *numbers ? strtoul(numbers + 1, NULL, 0) : 0, SECCOMP_RET_ERRNO | error);
+}
+
+static void refuse_call(char *value)
+{
+	char *name = strchr(value, ':');
+
+	must(name != NULL, "refuse_call");
+	char *flags = strchr(name + 1, ':');
+	filter(call_number(name + 1), flags ? strtoul(flags + 1, NULL, 0) : 0,
+	       SECCOMP_RET_ERRNO | strtoul(value, NULL, 0));
 }
 
 static void apply(char *condition)
@@ -289,6 +328,10 @@ static void apply(char *condition)
 		refuse(SYS_unshare, value);
 	else if (IS("refuse_mount"))
 		refuse(SYS_mount, value);
+	else if (IS("refuse_call"))
+		refuse_call(value);
+	else if (IS("kill_at"))
+		filter(call_number(value), 0, SECCOMP_RET_KILL_PROCESS);
 	else if (IS("chroot"))
 		must(chroot(value) == 0 && chdir("/") == 0, condition);
 	else if (IS("close"))

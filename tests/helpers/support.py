@@ -325,12 +325,8 @@ def _with_its_libraries(program: Program) -> Program:
     """A copy of a dynamic executable, its loader and its libraries, started through the loader."""
     directory = Path(tempfile.mkdtemp(dir=workspace()))
     directory.chmod(0o755)
-    loader = _interpreter(program.file)
-    listed = subprocess.run(
-        [loader, "--list", program.file], check=True, stdout=subprocess.PIPE
-    ).stdout
-    libraries = [os.fsdecode(word) for word in listed.split() if word.startswith(b"/")]
-    for path in {loader, program.file, *libraries}:
+    loader = interpreter_of(program.file)
+    for path in {loader, program.file, *libraries_of(program.file)}:
         shutil.copy(path, directory)
     copied_loader = str(directory / os.path.basename(loader))
     return Program(
@@ -346,7 +342,14 @@ def _with_its_libraries(program: Program) -> Program:
     )
 
 
-def _interpreter(path: str) -> str:
+def libraries_of(path: str) -> list[str]:
+    """The libraries that a dynamic executable would be started with."""
+    line = [interpreter_of(path), "--list", path]
+    listed = subprocess.run(line, check=True, stdout=subprocess.PIPE).stdout
+    return [os.fsdecode(word) for word in listed.split() if word.startswith(b"/")]
+
+
+def interpreter_of(path: str) -> str:
     """The program interpreter (the dynamic loader) that an executable names."""
     content = Path(path).read_bytes()
     is_64_bit = content[4] == 2  # EI_CLASS
