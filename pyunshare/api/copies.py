@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import _signal
+import _socket
 import gc
-import socket
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..messages import run_and_exit
@@ -25,8 +25,8 @@ def begin(
     plan: Plan,
     job: dict[str, Any],
     files: list[int],
-    ours: socket.socket,
-    theirs: socket.socket,
+    ours: _socket.socket,
+    theirs: _socket.socket,
 ) -> None:
     """Have a copy of this process begin a job for ``process``, and report to a socket.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import socket
 from typing import Any
 
 from .exceptions import LaunchError
 from .interpreter import start_interpreter
 from .job import receive, send_job
+from .status import make_channel
 
 
 def find_hint(options: list[str], argv: list[Any], error: LaunchError) -> str | None:
@@ -24,10 +25,10 @@ def find_hint(options: list[str], argv: list[Any], error: LaunchError) -> str | 
         "step": error.step,
         "path": error.filename,
     }
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with ours:
+    ours, theirs = make_channel()
+    with contextlib.closing(ours):
         try:
-            with theirs:
+            with contextlib.closing(theirs):
                 process = start_interpreter(theirs, "hint")
         except OSError:  # no interpreter
             return None

@@ -6,7 +6,6 @@ import _thread
 import contextlib
 import errno
 import os
-import socket
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -18,7 +17,7 @@ from ..syscalls import CLONE_NEWUSER
 from .exceptions import LaunchError, launch_error, launch_errors
 from .hint import find_hint
 from .kwargs import KEYWORDS, as_words, given_options, request_for
-from .status import LONGEST_RECORD, Reporter, fields_of
+from .status import LONGEST_RECORD, Reporter, fields_of, make_channel
 from .threads import count_threads
 
 # What is about a program
@@ -102,8 +101,8 @@ def _check_threads() -> None:
 @contextlib.contextmanager
 def _reporter() -> Iterator[Reporter]:
     """Provide what helpers report to, and raise what they do: not all have come to this process."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with ours, theirs:
+    ours, theirs = make_channel()
+    with contextlib.closing(ours), contextlib.closing(theirs):
         try:
             yield Reporter(theirs.fileno())
         except Failure as failure:

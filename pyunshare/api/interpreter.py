@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import os
 import re
-import socket
 import sys
 from functools import cache
 from subprocess import DEVNULL
@@ -46,7 +46,7 @@ _NAMES = re.compile(r"python(\d(\.\d+)?)?")
 _MAIN = b"Py_BytesMain\0"  # what the main() of a Python calls, and of others does not
 
 
-def start_interpreter(channel: socket.socket, mode: str) -> SubprocessPopen[bytes]:
+def start_interpreter(channel: _socket.socket, mode: str) -> SubprocessPopen[bytes]:
     """Start an interpreter that serves at this socket: "once", or for "many" launches.
 
     It has nothing of what is given for a program. Raises LaunchError.
@@ -78,8 +78,8 @@ def begin(
     plan: Plan,
     job: dict[str, Any],
     files: list[int],
-    ours: socket.socket,
-    theirs: socket.socket,
+    ours: _socket.socket,
+    theirs: _socket.socket,
 ) -> None:
     """Have a new interpreter begin a job for ``process``, and report to a socket."""
     interpreter = start_interpreter(theirs, "once")

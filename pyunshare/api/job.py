@@ -6,10 +6,10 @@ record names it, and its two numbers are the sizes of what follows.
 
 from __future__ import annotations
 
+import _socket
 import array
 import marshal
 import os
-import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -69,7 +69,7 @@ def job_and_files(plan: Plan, given: Mapping[str, Any]) -> tuple[dict[str, Any],
     return job, list(files.values())
 
 
-def send_job(channel: socket.socket, job: Mapping[str, Any], files: list[int]) -> None:
+def send_job(channel: _socket.socket, job: Mapping[str, Any], files: list[int]) -> None:
     """Send a job, with the environment of this process.
 
     Raises OSError, BrokenPipeError where the other process has ended.
@@ -81,11 +81,11 @@ def send_job(channel: socket.socket, job: Mapping[str, Any], files: list[int]) -
     while data or files:
         part, data = data[:LONGEST_PART] or b"\n", data[LONGEST_PART:]
         group, files = files[:MOST_FILES], files[MOST_FILES:]
-        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", group))
+        rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", group))
         channel.sendmsg([part], [rights] if group else [])
 
 
-def receive(channel: socket.socket, flags: int) -> bytes:
+def receive(channel: _socket.socket, flags: int) -> bytes:
     """Return the next record, and nothing if there are no more."""
     while True:
         try:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import _socket
 import array
 import contextlib
 import os
 import resource
-import socket
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
@@ -18,7 +18,7 @@ from .job import receive, send_job
 from .original import SubprocessPopen
 from .plan import Plan
 from .popen import Popen, run
-from .status import STARTED, UnavailableError
+from .status import STARTED, UnavailableError, make_channel
 from .threads import call_uninterrupted, stay_until_end, wait_for_thread
 
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "pid_for_children", "user", "uts")
@@ -54,14 +54,14 @@ class Launcher:
         # The thread that is the parent of all, if one stays for that, and whose end it waits for
         self._keeper: int | None = None
         self._kept: list[int] = []
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control, theirs = make_channel()
 
         def start() -> None:
             self._process = start_interpreter(theirs, "many")
             self._kept.append(self._process.pid)
 
         try:
-            with theirs:
+            with contextlib.closing(theirs):
                 self._keeper = call_uninterrupted(start, lambda: None, self._stay)
             if receive(self._control, 0) != str(self._owner).encode():
                 raise launch_error("the Launcher did not begin")
@@ -84,7 +84,7 @@ class Launcher:
         """End the process. Programs go on."""
         if self._owner == os.getpid():
             with contextlib.suppress(OSError):
-                self._control.shutdown(socket.SHUT_WR)  # though forked children have it, too
+                self._control.shutdown(_socket.SHUT_WR)  # though forked children have it, too
                 while unused := receive(self._control, 0):  # a copy that no launch has taken
                     os.waitpid(int(unused), 0)
             if self._process:
@@ -117,8 +117,8 @@ class Launcher:
         plan: Plan,
         job: dict[str, Any],
         files: list[int],
-        ours: socket.socket,
-        theirs: socket.socket,
+        ours: _socket.socket,
+        theirs: _socket.socket,
     ) -> None:
         """Have a copy of the process begin a job for ``process``, and report to a socket.
 
@@ -152,17 +152,17 @@ class Launcher:
         finally:
             os.close(directory)
 
-    def _connect(self, theirs: socket.socket) -> None:
+    def _connect(self, theirs: _socket.socket) -> None:
         """Have a copy of the process do what comes over a socket."""
         try:
-            rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [theirs.fileno()]))
+            rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", [theirs.fileno()]))
             self._control.sendmsg([b"\n"], [rights])
         except OSError:
             raise UnavailableError from None
 
-    def _pid_at(self, ours: socket.socket, plan: Plan) -> int:
+    def _pid_at(self, ours: _socket.socket, plan: Plan) -> int:
         """Return the id of the process at the other end."""
-        record = receive(ours, socket.MSG_PEEK)
+        record = receive(ours, _socket.MSG_PEEK)
         if record[:1] != STARTED:
             raise UnavailableError
         pid = int(record[1:])

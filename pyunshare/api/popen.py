@@ -17,13 +17,13 @@ the program or its parent: :mod:`pyunshare.api.intermediate`.
 from __future__ import annotations
 
 import _signal
+import _socket
 import _thread
 import contextlib
 import fcntl
 import os
 import select
 import signal
-import socket
 import sys
 import time
 from functools import partial
@@ -61,6 +61,7 @@ from .status import (
     Reporter,
     UnavailableError,
     fields_of,
+    make_channel,
 )
 from .threads import (
     NoThreadError,
@@ -82,14 +83,14 @@ _code = SubprocessPopen._execute_child.__code__  # type: ignore[attr-defined]
 EXECUTE_CHILD = _code.co_varnames[1 : _code.co_argcount]  # its parameters
 PIPES = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")  # of these
 
-PEEK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
+PEEK = int(_socket.MSG_PEEK | _socket.MSG_DONTWAIT)
 
 # What Python sets to "ignore" at its start; subprocess takes that back unless it is told not to
 IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 
 # What has another process begin a job
 Begin = Callable[
-    ["Popen", Plan, dict[str, Any], list[int], socket.socket, socket.socket],
+    ["Popen", Plan, dict[str, Any], list[int], _socket.socket, _socket.socket],
     None,
 ]
 
@@ -109,7 +110,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
     # The thread that such a process is a child of, if it is another one and stays for that
     _keeper: int | None = None
     # While a launch goes on: where it reports, who does it, until when, and who is to have it
-    _channel: socket.socket | None = None
+    _channel: _socket.socket | None = None
     _is_cancelled = False
     _deadline: float | None = None  # of time.monotonic()
     _launcher: Launcher | None = None
@@ -211,10 +212,10 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
         keep = None
         if plan.request.kill_child is not None and begin is begin_in_interpreter:
             keep = self._wait_for_end
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with ours:
+        ours, theirs = make_channel()
+        with contextlib.closing(ours):
             self._channel = ours
-            with theirs:
+            with contextlib.closing(theirs):
                 self._begin = partial(self._begin_job, plan, begin, ours, theirs)
                 start = partial(SubprocessPopen.__init__, self, plan.argv, **plan.keywords)
                 try:
@@ -237,8 +238,8 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
         self,
         plan: Plan,
         begin: Begin,
-        ours: socket.socket,
-        theirs: socket.socket,
+        ours: _socket.socket,
+        theirs: _socket.socket,
         given: dict[str, Any],
     ) -> None:
         """Have another process begin the launch, with what subprocess has made of the keywords."""
@@ -247,10 +248,10 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
 
     def _start_after_preexec_fn(self, plan: Plan) -> None:
         """Have subprocess make a copy of this process and call a function in it, as it does."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with ours:
+        ours, theirs = make_channel()
+        with contextlib.closing(ours):
             self._channel = ours
-            with theirs:
+            with contextlib.closing(theirs):
                 fd = fcntl.fcntl(theirs, fcntl.F_DUPFD_CLOEXEC, 3)  # no standard one
             try:
                 with signals_blocked() as blocked:
@@ -268,7 +269,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
 
     # ---- how a launch goes ----------------------------------------------------------------------
 
-    def _wait_for_program(self, channel: socket.socket, last: bytes = b"") -> None:
+    def _wait_for_program(self, channel: _socket.socket, last: bytes = b"") -> None:
         """Wait until the program is executed. Raises what has kept it from that.
 
         ``last`` is the kind of the last record that is known of.
@@ -290,7 +291,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
             raise OSError(number, os.strerror(number or 0), *path)
         raise launch_error(fields[3] or "", number, fields[1] or "launch", fields[2])
 
-    def _read_status(self, channel: socket.socket, last: bytes) -> tuple[bytes | None, bytes]:
+    def _read_status(self, channel: _socket.socket, last: bytes) -> tuple[bytes | None, bytes]:
         """Return what failed first, if anything did, and the kind of the last record.
 
         A record is taken away only when it has been seen to, for an exception can come between.
@@ -324,7 +325,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
         channel = self._channel
         if channel:
             with contextlib.suppress(OSError):
-                channel.shutdown(socket.SHUT_RDWR)
+                channel.shutdown(_socket.SHUT_RDWR)
 
     def _kill(self) -> None:
         """Kill what has been started so far."""
@@ -452,7 +453,7 @@ def _kernel() -> tuple[int, ...]:
 # ---- sockets ------------------------------------------------------------------------------------
 
 
-def _wait_until_closed(channel: socket.socket, deadline: float | None) -> None:
+def _wait_until_closed(channel: _socket.socket, deadline: float | None) -> None:
     """Wait until nobody has the other end any more, and for nothing else that could be read.
 
     Raises TimeoutExpired when the deadline is over.

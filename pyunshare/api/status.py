@@ -3,6 +3,7 @@
 Records go over a socket that keeps them apart. That end of it closes when the program starts.
 """
 
+import _socket
 import posix
 
 from ..syscalls import fsdecode, fsencode
@@ -20,6 +21,14 @@ REFUSED = b"R"  # errno and path, likewise, of what was given for the program an
 UNAVAILABLE = b"U"  # nothing: the launch cannot be done this way
 
 LONGEST_RECORD = 1 << 16
+
+
+def make_channel() -> "tuple[_socket.socket, _socket.socket]":
+    """Return both ends of such a socket.
+
+    socket.socketpair() would lose one to an exception that a signal handler raises meanwhile.
+    """
+    return _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
 
 
 class UnavailableError(Exception):

@@ -15,6 +15,7 @@ import gc
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -25,15 +26,15 @@ from typing import Any
 import pytest
 
 import pyunshare
-from pyunshare.api import exceptions, job, plan, processes, threads
+from pyunshare.api import exceptions, job, plan, processes, status, threads
 from pyunshare.api import popen as interface
 from pyunshare.api import spawn as starting
 from tests.helpers import support
 from tests.test_api import left_over, using
 
-# Whose code is interrupted; not socket.py, whose socketpair() loses a descriptor at some moments
-MODULES = (interface, threads, starting, exceptions, subprocess, contextlib, job, plan, processes)
-FILES = {module.__file__ for module in MODULES}
+# Whose code is interrupted
+OURS = (interface, threads, starting, exceptions, job, plan, processes, status)
+FILES = {module.__file__ for module in (*OURS, subprocess, contextlib, socket)}
 
 # Behind these instructions CPython looks for signals: after a call, at a function's start, in loops
 CHECKED = ("CALL", "RESUME", "JUMP_BACKWARD", "JUMP_ABSOLUTE")
