@@ -1,8 +1,8 @@
-"""Run all the tests: here with each Python, and in roots of other releases of Debian.
+"""Run all the tests: here with each Python, in quick environments, and in roots of other releases.
 
 .ci/run starts this, two jobs at a time: as root the tests have mounts of their own. It tells how
 far it is, and at the end what ran. What a job has printed is in .tox/logs, and shown if it failed.
-PYUNSHARE_ROOTS names the releases.
+PYUNSHARE_ROOTS names the releases; if it is set, but empty, no root is made at all.
 """
 
 from __future__ import annotations
@@ -18,25 +18,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.everywhere.debian import PYTHONS
+from tests.helpers import summaries
+
 HERE = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(HERE))
-
-from tests.helpers import summaries  # noqa: E402
-
 LOGS = HERE / ".tox" / "logs"
 TOX = [sys.executable, "-m", "tox", "run"]
 SUPPORTED = range(9, 16)  # minor versions of CPython 3
 
-# The Python of the release, and those beside it, in its root
-IN_ROOTS = {
-    "bullseye": "py39",
-    "bookworm": "py311",
-    "trixie": "py313",
-    "sid": "py314,py315",
-}
-
 # What tells how far a job is: tox begins something, a root is made, pytest is at some per cent
-STEP = re.compile(r"^(\w+): (?:(install_deps|install_package|commands\[0\])>|(.*) \([\d.]+ min\)$)")
+STEP = re.compile(
+    r"^([\w-]+): (?:(install_deps|install_package|commands\[0\])>|(.*) \([\d.]+ min\)$)"
+)
 PERCENT = re.compile(r"\[ *(\d+)%\]$")
 
 started = time.monotonic()
@@ -48,6 +43,9 @@ class Job(NamedTuple):
 
     name: str
     words: list[str]
+
+
+EVERYWHERE = Job("everywhere", [sys.executable, "tests/everywhere/run", "--quick"])
 
 
 class Run(NamedTuple):
@@ -66,9 +64,11 @@ def main() -> int:
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)
     sdist = build_sdist()
+    roots = os.environ.get("PYUNSHARE_ROOTS")
     jobs = [
         Job("tests", [*TOX, "--installpkg", sdist, "-e", "tests"]),
-        *(root_job(suite) for suite in os.environ.get("PYUNSHARE_ROOTS", "").split()),
+        *([] if roots == "" or os.geteuid() != 0 else [EVERYWHERE]),
+        *(root_job(suite) for suite in (roots or "").split()),
         Job("lint, types", [*TOX, "-e", "lint,types"]),
         *(Job(name, [*TOX, "--installpkg", sdist, "-e", name]) for name in pythons()),
     ]
@@ -95,7 +95,7 @@ def build_sdist() -> str:
 
 def root_job(suite: str) -> Job:
     """Return the job that runs the tests in a root of a release, with the Pythons it has."""
-    environments = IN_ROOTS.get(suite, "tests")
+    environments = PYTHONS.get(suite, "tests")
     command = [sys.executable, "tests/on_clean_debian", suite, "--", ".ci/run", "run", "-e"]
     return Job(suite, [*command, environments])
 

@@ -100,7 +100,7 @@ def test_no_environment_stops_the_others(page: Path, capsys: pytest.CaptureFixtu
         "\nfailed: missing, broken, failing\n",
     ):
         assert told in shown
-    assert shown.endswith("\n4 passed, 2 failed, 3 skipped\n")
+    assert "\n==== 4 passed, 2 failed, 3 skipped in " in shown
     assert page.read_text().count("\n| `") == 4
 
 
@@ -108,7 +108,7 @@ def test_no_environment_stops_the_others(page: Path, capsys: pytest.CaptureFixtu
 def test_the_status_is_that_of_what_ran(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = page.read_text()
     assert command.main(["passing"]) == 0
-    assert "\neverything passed\n4 passed, 0 failed, 3 skipped\n" in capsys.readouterr().out
+    assert "\neverything passed\n==== 4 passed, 0 failed, 3 skipped in " in capsys.readouterr().out
     assert page.read_text() == before
 
 

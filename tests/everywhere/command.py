@@ -87,7 +87,9 @@ def main(words: Sequence[str]) -> int:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="an environment, or a kind")
     parser.add_argument("--list", action="store_true", help="print the environments")
-    parser.add_argument("--quick", action="store_true", help="only those of a minute or less")
+    parser.add_argument(
+        "--quick", action="store_true", help="only those for CI, of a minute or two"
+    )
     parser.add_argument("--anew", action="store_true", help="use nothing that was kept")
     parser.add_argument("--write", action="store_true", help=f"write into docs/{PAGE.name}")
     arguments = parser.parse_args(words)
@@ -105,6 +107,7 @@ def main(words: Sequence[str]) -> int:
         return 1
     debian_roots.end_in_order()
     fetch_reference()
+    started = time.monotonic()
     shown = {}
     try:
         for each in wanted:
@@ -119,5 +122,6 @@ def main(words: Sequence[str]) -> int:
     failed = [name for name, each in shown.items() if not all(part.is_good for part in each)]
     print(f"\nfailed: {', '.join(failed)}" if failed else "\neverything passed")
     passed, broken, skipped = (sum(part[column] for part in parts) for column in (1, 2, 3))
-    print(f"{passed} passed, {broken} failed, {skipped} skipped", flush=True)
+    told = f"{passed} passed, {broken} failed, {skipped} skipped"
+    print(f"==== {told} in {time.monotonic() - started:.1f}s ====", flush=True)
     return 1 if failed else 0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Iterator
 
-from tests.debian_roots import CHECKOUT, name_of
+from tests import debian_roots
+from tests.debian_roots import CHECKOUT, CLONE, name_of
 from tests.everywhere.environment import Environment, Visit
 
 # The environments of tox: the Python of the release, and those beside it
@@ -19,21 +21,36 @@ def tests(suite: str, arch: str | None, visit: Visit) -> None:
     visit.run("tests", [*words, "--", ".ci/run", "run", "-e", PYTHONS[suite]])
 
 
-def release(suite: str, number: str, arch: str | None = None) -> Environment:
-    """Return the environment of a release."""
-    bits = "32" if arch else "64"
-    return Environment(
-        name_of(suite, arch),
-        f"Debian {number}, {bits} bits",
-        f"debootstrap {f'--arch={arch} ' if arch else ''}{suite}",
-        functools.partial(tests, suite, arch),
-    )
+def launches(suite: str, arch: str | None, visit: Visit) -> None:
+    """Compare the launches with the release's own unshare."""
+    with debian_roots.fresh(suite, arch) as root:
+        root.install("python3", "gcc", "libc6-dev", "uidmap")
+        root.clone()
+        program = ["/usr/bin/python3", f"{CLONE}/tests/everywhere/launches.py"]
+        visit.run("launches", root.line(program))
 
 
-ENVIRONMENTS = [
-    release("bullseye", "11"),
-    release("bookworm", "12"),
-    release("trixie", "13"),
-    release("sid", "unstable"),
-    release("bookworm", "12", "i386"),
-]
+RELEASES = (
+    ("bullseye", "11", None),
+    ("bookworm", "12", None),
+    ("trixie", "13", None),
+    ("sid", "unstable", None),
+    ("bookworm", "12", "i386"),
+)
+
+
+def environments() -> Iterator[Environment]:
+    """Yield two for each release: one for the tests, a quick one for the launches."""
+    for suite, number, arch in RELEASES:
+        name = name_of(suite, arch)
+        what = f"Debian {number}, {'32' if arch else '64'} bits"
+        made = f"debootstrap {f'--arch={arch} ' if arch else ''}{suite}"
+        yield Environment(name, what, made, functools.partial(tests, suite, arch))
+        run = functools.partial(launches, suite, arch)
+        is_for_ci = arch is not None
+        yield Environment(
+            f"{name}-unshare", f"{what}: its own unshare", made, run, is_quick=is_for_ci
+        )
+
+
+ENVIRONMENTS = [*environments()]

@@ -33,7 +33,7 @@ class Environment(NamedTuple):
     purpose: str  # what can be seen here only
     made: str  # from what, and how
     run: Callable[[Visit], None]
-    is_quick: bool = False  # a minute or less, for CI
+    is_quick: bool = False  # a minute or two, for CI
 
 
 class Part(NamedTuple):

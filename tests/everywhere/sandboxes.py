@@ -34,8 +34,8 @@ cp /bin/busybox /busybox
 cp /usr/bin/python3.13 /python
 /busybox rm -rf /usr/bin /usr/sbin /usr/share /var/lib /opt/packages /opt/minimal
 /busybox mkdir /usr/bin /usr/sbin
-/busybox mv /busybox /usr/bin
 /busybox mv /python /usr/bin/python3
+/busybox mv /busybox /usr/bin
 /usr/bin/busybox --install -s
 """
 

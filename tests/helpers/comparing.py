@@ -119,6 +119,7 @@ def parsed(content: bytes) -> dict[str, list[str]]:
 def normalised(text: str) -> str:
     """Text without the numbers that are new each time."""
     text = re.sub(r"/proc/\d+/", "/proc/PID/", text)
+    text = re.sub(r"(newuidmap: .* target) \d+", r"\1 PID", text)
     return re.sub(r"\b(pipe|socket|anon_inode|[a-z]+):\[\d+\]", r"\1:[N]", text)
 
 
