@@ -214,7 +214,7 @@ def test_outcomes_of_what_is_tried() -> None:
     assert probes.outcome(lambda: os.kill(os.getpid(), 9)) is None
 
 
-@needs("root")
+@needs("root", "user namespaces")
 def test_a_trial_leaves_this_process_as_it_was() -> None:
     load_c_library()
     before = os.readlink("/proc/self/ns/mnt"), os.readlink("/proc/self/ns/user")
