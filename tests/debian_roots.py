@@ -95,7 +95,7 @@ class Root(NamedTuple):
         settings = [f"{name}={value}" for name, value in variables.items()]
         program = ["env", "-i", *settings, *words]
         enter = ["/bin/sh", "-euc", ENTER, "enter", str(self.path), sys.executable, PIVOT_ROOT]
-        return [*_isolated(), *enter, *program]
+        return [*isolated(), *enter, *program]
 
     def run(
         self, words: Sequence[str], environment: Mapping[str, str] | None = None
@@ -138,7 +138,7 @@ class Root(NamedTuple):
         return done.stdout.strip()
 
 
-def _isolated() -> list[str]:
+def isolated() -> list[str]:
     """Return the beginning of a command line that leaves no mount and no process behind."""
     command = [sys.executable, "-IS", str(CHECKOUT / "bin" / "pyunshare")]
     return [*command, "--mount", "--uts", "--ipc", "--pid", "--kill-child", "--mount-proc"]
@@ -153,7 +153,7 @@ def make(suite: str, path: Path, arch: str | None = None) -> Root:
     options = ["--variant=minbase", *([f"--arch={arch}"] if arch else [])]
     debootstrap = ["debootstrap", *options, suite, str(path), mirror()]
     done = subprocess.run(
-        [*_isolated(), *debootstrap],
+        [*isolated(), *debootstrap],
         env={**os.environ, "LC_ALL": "C"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -1,6 +1,6 @@
 """Launches by the command and by a reference, compared where pytest cannot run.
 
-    python3 -IS tests/everywhere/launches.py [--without-ctypes] [WORD...]
+    python3 -IS tests/everywhere/launches.py [--without-WHAT...] [WORD...]
 
 Any Python from 3.9 on will do, also another one than that of the command. WORD... is what goes
 before each command line, such as `bwrap --dev-bind / / --`. The programs are those of the tests:
@@ -8,11 +8,13 @@ PYUNSHARE_COMMAND and PYUNSHARE_REFERENCE, and in the directory PYUNSHARE_COMPIL
 `probe`; all of them by names that are valid where WORD... leads, for ordinary users, too. Without
 `start` and `probe`, and without a compiler, what a shell prints is compared. Of a reference older
 than 2.42, options are compared that it has, and effects, not messages. A command without ctypes has
-to say so where that is needed. It ends with a summary as pytest's.
+to say so where that is needed; --without-faults leaves out command lines with faults in them, and
+--without-programs other programs than the probe. It ends with a summary as pytest's.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -242,15 +244,17 @@ class Launch(NamedTuple):
         return f"{self.user.name}: {' '.join(words)}"
 
 
-def launches() -> Iterator[Launch]:
-    """Yield all launches."""
+def launches(options: Sequence[str] = ()) -> Iterator[Launch]:
+    """Yield all launches but those that are to be left out."""
     for line in EFFECTS.splitlines()[1:]:
         yield Launch(line.split())
-    for line in FAULTS.split("\n")[1:-1]:
-        yield Launch(line.split())
-    for line in PROGRAMS.split("\n")[1:-1]:
-        for how in HOW_STARTED:
-            yield Launch(how.split(), [word.replace("\t", " ") for word in line.split(" ")])
+    if "--without-faults" not in options:
+        for line in FAULTS.split("\n")[1:-1]:
+            yield Launch(line.split())
+    if "--without-programs" not in options:
+        for line in PROGRAMS.split("\n")[1:-1]:
+            for how in HOW_STARTED:
+                yield Launch(how.split(), [word.replace("\t", " ") for word in line.split(" ")])
     for line in UNPRIVILEGED.split("\n")[1:-1]:
         yield Launch(line.split(), user=ORDINARY)
 
@@ -388,15 +392,15 @@ def compared(place: Setting, launch: Launch, without_ctypes: bool) -> list[str]:
 
 def main(words: Sequence[str]) -> int:
     """Compare all launches, and return 1 if one differs."""
-    without_ctypes = words[:1] == ["--without-ctypes"]
-    place = setting(words[1:] if without_ctypes else words)
+    options = [*itertools.takewhile(lambda word: word.startswith("--"), words)]
+    place = setting(words[len(options) :])
     version = ".".join(map(str, support.reference_version()))
     print(f"reference {version}; compared {'by the probe' if place.start else 'as printed'}")
     number = {"passed": 0, "failed": 0, "skipped": 0}
     started = time.monotonic()
-    for launch in launches():
+    for launch in launches(options):
         try:
-            found = compared(place, launch, without_ctypes)
+            found = compared(place, launch, "--without-ctypes" in options)
         except Skipped as reason:
             print(f"SKIPPED [1] launches.py: {reason}")
             number["skipped"] += 1
