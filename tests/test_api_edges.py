@@ -90,6 +90,33 @@ def test_each_backend_is_used(way: dict[str, Any], monkeypatch: pytest.MonkeyPat
         assert used == ["copies"]
 
 
+@pytest.mark.parametrize("backend", ["copy", "interpreter", "launcher"])
+@pytest.mark.parametrize(
+    ("given", "between"),
+    [
+        ({"map_root_user": True, "fork": True}, ()),
+        ({"kill_child": True, "setuid": 0}, ()),
+        ({"pid": True, "fork": True, "mount_proc": True}, ("interpreter", "launcher")),
+        ({"map_root_user": True, "pid": True, "fork": True}, ("interpreter", "launcher")),
+        ({"map_root_user": True, "pid": True, "kill_child": True}, tuple(BACKENDS)),
+        ({"map_root_user": True, "pid": True, "fork": True, "cwd": "/usr"}, tuple(BACKENDS)),
+    ],
+    ids=str,
+)
+def test_no_process_is_in_between_that_is_not_needed(
+    given: dict[str, Any],
+    between: tuple[str, ...],
+    backend: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with using(backend, monkeypatch), pyunshare.Popen(["sleep", "30"], **given) as process:
+        name = Path(f"/proc/{process.pid}/comm").read_text().strip()
+        children = support.children(process.pid)
+        process.kill()
+    assert (name == "sleep", len(children)) == ((False, 1) if backend in between else (True, 0))
+    assert process.returncode == -signal.SIGKILL
+
+
 def test_a_process_with_threads_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor is one with threads that Python does not know of, which the kernel counts."""
     with using("copy", monkeypatch):
@@ -474,6 +501,18 @@ def test_no_room_for_any_process() -> None:
     assert support.in_a_child(action) == "refused"
 
 
+# How many processes a launch takes, by a copy and by an interpreter
+PROCESSES: list[tuple[dict[str, Any], int, int]] = [
+    ({"uts": True}, 1, 1),
+    ({"pid": True, "fork": True}, 1, 2),
+    ({"map_root_user": True}, 1, 1),
+    ({"map_root_user": True, "fork": True}, 1, 1),
+    ({"map_root_user": True, "pid": True, "fork": True}, 1, 2),
+    ({"map_root_user": True, "pid": True, "kill_child": True}, 2, 2),
+    ({"kill_child": True}, 1, 1),
+]
+
+
 @pytest.mark.parametrize("backend", ["copy", "interpreter"])
 @pytest.mark.parametrize("room", [0, 1])
 def test_the_reason_at_a_limit_of_processes(
@@ -487,7 +526,7 @@ def test_the_reason_at_a_limit_of_processes(
         pyunshare.run(["true"], uts=True)
         resource.setrlimit(resource.RLIMIT_NPROC, (1 + room, 1 + room))
         reasons = []
-        for given in (*NAMESPACES_ONLY.values(), *MORE.values()):
+        for given, _, _ in PROCESSES:
             try:
                 pyunshare.run(["true"], **given)
             except BlockingIOError as error:
@@ -495,14 +534,13 @@ def test_the_reason_at_a_limit_of_processes(
             else:
                 reasons.append(0)
         assert not left_over()
-        return " ".join(map(str, reasons))
+        return str(reasons)
 
-    eagain = errno.EAGAIN
     with_an_interpreter_for_all(monkeypatch)
-    without_fork = eagain if room == 0 else 0
-    expected = [without_fork, eagain, without_fork, eagain, eagain, eagain]
+    taken = [copies if backend == "copy" else others for _, copies, others in PROCESSES]
+    expected = [errno.EAGAIN if each > room else 0 for each in taken]
     with using(backend, monkeypatch):
-        assert support.in_a_child(action) == " ".join(map(str, expected))
+        assert support.in_a_child(action) == str(expected)
 
 
 # ---- time ---------------------------------------------------------------------------------------
@@ -689,7 +727,7 @@ thread = threading.Thread(target=lambda: launchers.append(pyunshare.Launcher()))
 thread.start(); thread.join()
 launchers.append(pyunshare.Launcher())
 for launcher in launchers:
-    launcher.Popen(["sleep", "1000"], kill_child=True)
+    launcher.Popen(["sleep", "1000"], pid=True, kill_child=True)
     launcher.Popen(["sleep", "1000"], map_root_user=True, kill_child="TERM")
 pid = os.fork()
 if pid == 0:
@@ -713,8 +751,8 @@ def test_a_launcher_ends_with_its_process() -> None:
         told = caller.stdout.readline()
         running = support.descendants(caller.pid)
         forked = int(told.split()[1])
-        # Two interpreters, a copy that waits, and two programs of each with one that waits for it
-        assert len(running) == 13
+        # Of two interpreters each, with a copy that waits, two programs and one between
+        assert len(running) == 11
         caller.kill()
         caller.stdout.close()
     running.remove(forked)

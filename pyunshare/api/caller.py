@@ -5,17 +5,19 @@ from __future__ import annotations
 import _signal
 import contextlib
 import os
-
-from ..files import read_bytes
+import posix
+from functools import cache
+from typing import Any
 
 # Page tables of a process up to which it is faster to copy them than to start an interpreter
 MOST_PAGE_TABLES = 256  # kB
 
 
 def own_status() -> str:
-    """Return what proc_pid_status(5) has of this process, and nothing where there is no /proc."""
+    """Return what proc_pid_status(5) has of this thread, and nothing where there is no /proc."""
     try:
-        return os.fsdecode(read_bytes("/proc/self/status"))
+        with open("/proc/thread-self/status", "rb") as file:
+            return os.fsdecode(file.read())
     except OSError:
         return ""
 
@@ -80,14 +82,22 @@ def environment_entries() -> list[bytes] | None:
 
     A variable may be there twice, and an entry may have no equals sign: environ(7).
     """
+    environ = _c_environ()
+    if not environ:
+        return None
+    entries: list[bytes] = []
+    while (entry := environ[len(entries)]) is not None:
+        entries.append(entry)
+    is_whole = entries == [b"=".join(variable) for variable in posix.environ.items() if variable[0]]
+    return None if is_whole else entries
+
+
+@cache
+def _c_environ() -> Any:
+    """Return the C library's pointer to the environment, or None."""
     try:
         import ctypes
 
-        environ = ctypes.POINTER(ctypes.c_char_p).in_dll(ctypes.CDLL(None), "environ")
+        return ctypes.POINTER(ctypes.c_char_p).in_dll(ctypes.CDLL(None), "environ")
     except (ImportError, ValueError):
         return None
-    entries: list[bytes] = []
-    while environ and (entry := environ[len(entries)]) is not None:
-        entries.append(entry)
-    is_whole = entries == [name + b"=" + value for name, value in os.environb.items() if name]
-    return None if is_whole else entries

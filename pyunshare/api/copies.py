@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import _signal
 import _socket
+import contextlib
 import gc
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..messages import run_and_exit
+from ..options.request import Request
+from ..syscalls import CLONE_NEWTIME, clone
 from .caller import ignored_signals, open_files, own_status
-from .intermediate import copy_process, do_job, load_all
+from .intermediate import copy_process, do_job, load_all, needs_fork
 from .job import STANDARD_FILES, job_and_files
 from .plan import Plan
 from .status import Reporter, UnavailableError
@@ -28,7 +31,7 @@ def begin(
     ours: _socket.socket,
     theirs: _socket.socket,
 ) -> None:
-    """Have a copy of this process begin a job for ``process``, and report to a socket.
+    """Have a copy of this process begin a job for ``process``, and report to a _socket.
 
     Signals are blocked. Raises UnavailableError in a subinterpreter without ctypes.
     """
@@ -37,15 +40,37 @@ def begin(
     collects = gc.isenabled()
     gc.disable()  # what becomes garbage in the copy is none
     try:
-        pid = copy_process()
+        pid, is_inside = _copy(plan.request, job)
         if pid == 0:
-            run_and_exit(reporter, do_job, job, plan.request, files, others, reporter)
+            run_and_exit(reporter, do_job, job, plan.request, files, others, reporter, is_inside)
         process.pid, process._child_created = pid, True
     except RuntimeError:
         raise UnavailableError from None
     finally:
         if collects:
             gc.enable()
+
+
+def _copy(request: Request, job: dict[str, Any]) -> tuple[int, bool]:
+    """Copy this process; return the id of the copy, 0 in that, and whether it is a forked one.
+
+    Where all that is to be done in the old namespaces is to make new ones, the copy is made in
+    those. Otherwise it needs a child, to be the program.
+    """
+    in_old_ones = (job["cwd"], job["groups"], job["group"], request.kill_child)
+    if (
+        needs_fork(request)
+        and not request.flags & CLONE_NEWTIME
+        and not request.needs_helper
+        and not job["session"]
+        and job["process_group"] < 0
+        and all(each is None for each in in_old_ones)
+        and request.users.owner is None
+        and request.groups.owner is None
+    ):
+        with contextlib.suppress(OSError):  # what is the matter is found in the other way
+            return clone(request.flags, _signal.SIGCHLD), True
+    return copy_process(), False
 
 
 def call_and_become_program(plan: Plan, channel: int, parent: int) -> NoReturn:

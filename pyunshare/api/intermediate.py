@@ -22,12 +22,15 @@ from ..messages import run_and_exit
 from ..options.parser import take_options
 from ..options.request import Request
 from ..syscalls import (
+    CLONE_NEWPID,
+    CLONE_NEWTIME,
     CLONE_PARENT,
     clone,
     fsdecode,
     fsencode,
     load_c_library,
     set_parent_death_signal,
+    unshare,
 )
 from ..version import __version__
 from .status import EXECUTING, FORKED, STARTED, UNAVAILABLE, Reporter
@@ -54,11 +57,13 @@ def do_job(
     files: "list[int]",
     others: "list[int]",
     reporter: Reporter,
+    is_inside: bool = False,
 ) -> int:
     """Do a launch and become the program; return its status in the parent of a forked one.
 
     The program gets the files at the descriptors that the job has for them. All ``others``, which
-    may have been closed by now, are closed.
+    may have been closed by now, are closed. Where this process ``is_inside`` the new namespaces
+    from its beginning, it is the forked one.
     """
     try:
         reporter.fd = _place_files(files, job["fds"], others, reporter.fd)
@@ -70,11 +75,14 @@ def do_job(
     reset_sigchld()
     if request.kill_child is not None:
         require_c_library()
-    child = enter(request, reporter, hold=True, fork=copy_process)
+    if is_inside or not needs_fork(request):
+        request.fork = False  # this process is a child of the calling one
+    change = _change_nothing if is_inside else unshare
+    child = enter(request, reporter, hold=True, fork=copy_process, unshare=change)
     if child:
         try:
             if request.kill_child is not None:
-                _die_with(job["parent"])
+                _die_with(job["parent"], _signal.SIGKILL)
             # A caller with a PID namespace for its children knows them by other ids.
             is_known = posix.getppid() == job["parent"]
             reporter.send(FORKED + (str(child.pid).encode() if is_known else b""))
@@ -84,6 +92,8 @@ def do_job(
             raise
         child.release()
         return child.wait()
+    if request.kill_child is not None and not request.fork:
+        _die_with(job["parent"], request.kill_child)
 
     def execute(path: str, argv: "list[str]", env: "Mapping[bytes, bytes] | None") -> None:
         reporter.send(EXECUTING)
@@ -91,6 +101,16 @@ def do_job(
 
     start_program(job["argv"], job["env"], job["name"], execute)
     raise AssertionError("execve(2) returned")
+
+
+def needs_fork(request: Request) -> bool:
+    """Return whether the program is to be the child of another process than the calling one."""
+    is_for_children = request.flags & (CLONE_NEWPID | CLONE_NEWTIME)
+    return request.fork and bool(is_for_children or request.files)
+
+
+def _change_nothing(_: int) -> None:
+    """Be in the new namespaces as it is."""
 
 
 def load_all() -> None:
@@ -123,10 +143,13 @@ def copy_process() -> int:
     return posix.fork()
 
 
-def _die_with(parent: int) -> None:
-    """Have the kernel end this process when its parent ends, and the program with it."""
-    set_parent_death_signal(_signal.SIGKILL)
-    if posix.getppid() not in (parent, OUTSIDE):  # too late for the signal
+def _die_with(parent: int, signal: int) -> None:
+    """Have the kernel send a signal to this process, or the program, when its parent ends.
+
+    If the parent is dead already, the signal would not come, and this process ends.
+    """
+    set_parent_death_signal(signal)
+    if posix.getppid() not in (parent, OUTSIDE):
         posix._exit(1)
 
 
@@ -143,12 +166,11 @@ def set_signals(ignored: "Iterable[int]", blocked: "Iterable[int]") -> None:
 
 def main() -> "NoReturn":
     """Serve at the socket that is the standard input, in the way that ``sys.argv`` says."""
-    channel = _socket.socket(fileno=0)
     if sys.argv[1] == "hint":
-        run_and_exit(Reporter(-1), _send_hint, channel)
+        run_and_exit(Reporter(-1), _send_hint, 0)
     if sys.argv[1] == "once":
-        _do_job(channel)
-    _serve(channel)
+        _do_job(0)
+    _serve(_socket.socket(fileno=0))
 
 
 def _serve(control: "_socket.socket") -> "NoReturn":
@@ -167,11 +189,13 @@ def _serve(control: "_socket.socket") -> "NoReturn":
         try:
             pid = clone(CLONE_PARENT, 0)
             if pid == 0:
-                _serve_once(control, has_begun, parent)
+                run_and_exit(Reporter(-1), _serve_once, control, has_begun, parent)
         except OSError:  # a kernel, or a filter, that does not know the call; or a limit
             pid = 0
-            for file in _receive_part(control)[1]:
+            _, files = _receive_part(control)
+            for file in files[:1]:
                 Reporter(file).send(UNAVAILABLE)
+            for file in files:
                 posix.close(file)
             posix.write(has_begun, b"\n")
         posix.close(has_begun)
@@ -193,31 +217,44 @@ def _is_closed(control: "_socket.socket") -> bool:
         return False
 
 
-def _serve_once(control: "_socket.socket", has_begun: int, parent: int) -> "NoReturn":
-    """Wait for a launch and do it."""
+def _serve_once(control: "_socket.socket", has_begun: int, parent: int) -> int:
+    """Wait for a launch and do it. The first of its files is where to report to."""
     set_parent_death_signal(_signal.SIGKILL)
     if posix.getppid() == parent:
-        Request.from_options(take_options(["--map-root-user"]))  # so that the memory is there
-        _, files = _receive_part(control)
+        _touch_memory(has_begun)
+        begin, files = _receive_part(control)
         if files:
             set_parent_death_signal(0)
             posix.write(has_begun, b"\n")
             posix.close(has_begun)
             control.close()
-            _do_job(_socket.socket(fileno=files[0]))
-    posix._exit(0)
+            _do_job(files[0], begin, files[1:])
+    return 0
 
 
-def _do_job(channel: "_socket.socket") -> "NoReturn":
-    """Do the launch that is described over ``channel``."""
-    reporter = Reporter(channel.fileno())
-    run_and_exit(reporter, _receive_and_do, channel, reporter)
+def _touch_memory(fd: int) -> None:
+    """Do what a launch does, to no effect: memory is only copied when it is first written to."""
+    marshal.loads(marshal.dumps(dict(posix.environ)))
+    _place_files([], [], [], fd)
+    _set_environment(dict(posix.environ))
+    set_signals((), _signal.valid_signals())
+    request = Request.from_options(take_options(["--map-root-user"]))
+    request.check_setgroups()
+    try:
+        start_program(["/"], {}, "/", execute_file)
+    except Failure:
+        pass
 
 
-def _receive_and_do(channel: "_socket.socket", reporter: Reporter) -> int:
+def _do_job(channel: int, begin: bytes = b"", files: "Iterable[int]" = ()) -> "NoReturn":
+    """Do the launch that is described over ``channel``, where it does not ``begin`` elsewhere."""
+    reporter = Reporter(channel)
+    run_and_exit(reporter, _receive_and_do, reporter, begin, [*files])
+
+
+def _receive_and_do(reporter: Reporter, begin: bytes, files: "list[int]") -> int:
     reporter.send(STARTED + str(posix.getpid()).encode())
-    job, files = _receive_job(channel)
-    channel.detach()
+    job = _receive_job(reporter.fd, begin, files)
     others = [0, 1, 2, *files]
     try:
         if "directory" in job:
@@ -231,13 +268,13 @@ def _receive_and_do(channel: "_socket.socket", reporter: Reporter) -> int:
     return do_job(job, request, files, others, reporter)
 
 
-def _send_hint(channel: "_socket.socket") -> int:
+def _send_hint(channel: int) -> int:
     """Find what may help against the failure of a launch, which the hints of the command say."""
     from ..diagnostics.hint import OR
     from ..diagnostics.rules import Hints
     from ..launch.rehearsal import rehearse
 
-    job, _ = _receive_job(channel)
+    job = _receive_job(channel, b"", [])
     set_signals((), ())
     _set_environment(job["environ"])
     request = Request.from_options(take_options(job["options"]))
@@ -246,28 +283,36 @@ def _send_hint(channel: "_socket.socket") -> int:
     hint = hints.find(failure, rehearse)
     if hint:
         commands = [f"type: {OR.join(hint.commands)}"] if hint.commands else []
-        channel.send(fsencode("\n".join([hint.cause, *commands])))
+        posix.write(channel, fsencode("\n".join([hint.cause, *commands])))
     return 0
 
 
-def _receive_job(channel: "_socket.socket") -> "tuple[dict[str, Any], list[int]]":
-    """Return what is to be done, and the files that belong to it."""
-    version, _, sizes = channel.recv(LONGEST_PART).decode().partition(" ")
-    if version != __version__:
-        raise Failure(
-            f"pyunshare {__version__} has taken the place of pyunshare {version}, which this"
-            " process has loaded: start it again"
-        )
-    size, number_of_files = map(int, sizes.split())
-    data = b""
-    files: list[int] = []
-    while len(data) < size or len(files) < number_of_files:
-        part, more = _receive_part(channel)
-        if not part:
-            posix._exit(1)
-        data += part
-        files += more
-    return marshal.loads(data), files
+def _receive_job(channel: int, data: bytes, files: "list[int]") -> "dict[str, Any]":
+    """Return what is to be done, and add the files that belong to it.
+
+    ``data`` and ``files`` have what has been received so far.
+    """
+    with_parts = _socket.socket(fileno=channel)
+    try:
+        if not data:
+            data, files[:] = _receive_part(with_parts)
+        line, _, data = data.partition(b"\n")
+        version, _, sizes = line.decode().partition(" ")
+        if version != __version__:
+            raise Failure(
+                f"pyunshare {__version__} has taken the place of pyunshare {version}, which this"
+                " process has loaded: start it again"
+            )
+        size, number_of_files = map(int, sizes.split())
+        while len(data) < size or len(files) < number_of_files:
+            part, more = _receive_part(with_parts)
+            if not part:
+                posix._exit(1)
+            data += part
+            files += more
+    finally:
+        with_parts.detach()
+    return marshal.loads(data)  # type: ignore[no-any-return]
 
 
 def _receive_part(channel: "_socket.socket") -> "tuple[bytes, list[int]]":

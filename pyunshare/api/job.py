@@ -1,7 +1,7 @@
 """What another process is told of a launch that it is to do, and the files that go with it.
 
-The other end of this is in :mod:`pyunshare.api.intermediate`. Both are of one version: the first
-record names it, and its two numbers are the sizes of what follows.
+The other end of this is in :mod:`pyunshare.api.intermediate`. Both are of one version: a line at
+the beginning names it, and its two numbers are how many bytes follow, and how many files there are.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import _socket
 import array
 import marshal
 import os
-from collections.abc import Mapping
+import posix
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..version import __version__
@@ -69,20 +70,33 @@ def job_and_files(plan: Plan, given: Mapping[str, Any]) -> tuple[dict[str, Any],
     return job, list(files.values())
 
 
-def send_job(channel: _socket.socket, job: Mapping[str, Any], files: list[int]) -> None:
-    """Send a job, with the environment of this process.
+def records_of(
+    job: Mapping[str, Any], files: list[int], first: Iterable[int] = ()
+) -> Iterator[tuple[bytes, list[int]]]:
+    """Yield what to send for a job, with the environment of this process.
 
-    Raises OSError, BrokenPipeError where the other process has ended.
+    The ``first`` of the files are for whom it is sent by.
     """
     entries = environment_entries() if job.get("env") is None else None
-    given = {**job, "environ": dict(os.environb), "entries": entries}
+    given = {**job, "environ": dict(posix.environ), "entries": entries}
     data = marshal.dumps(given, MARSHAL_VERSION)
-    channel.send(f"{__version__} {len(data)} {len(files)}".encode())
+    data = f"{__version__} {len(data)} {len(files)}\n".encode() + data
+    files = [*first, *files]
     while data or files:
-        part, data = data[:LONGEST_PART] or b"\n", data[LONGEST_PART:]
-        group, files = files[:MOST_FILES], files[MOST_FILES:]
-        rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", group))
-        channel.sendmsg([part], [rights] if group else [])
+        yield data[:LONGEST_PART], files[:MOST_FILES]
+        data, files = data[LONGEST_PART:], files[MOST_FILES:]
+
+
+def send(channel: _socket.socket, data: bytes, files: list[int]) -> None:
+    """Send a record. Raises OSError, BrokenPipeError where the other process has ended."""
+    rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", files))
+    channel.sendmsg([data or b"\n"], [rights] if files else [])
+
+
+def send_job(channel: _socket.socket, job: Mapping[str, Any], files: list[int]) -> None:
+    """Send a job. Raises OSError as send() does."""
+    for record in records_of(job, files):
+        send(channel, *record)
 
 
 def receive(channel: _socket.socket, flags: int) -> bytes:

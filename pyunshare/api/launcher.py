@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _socket
-import array
 import contextlib
 import os
 import resource
@@ -12,9 +11,10 @@ from types import TracebackType
 from typing import Any
 
 from ..launch.steps import require_c_library
+from .caller import field, own_status
 from .exceptions import launch_error, launch_errors
 from .interpreter import start_interpreter
-from .job import receive, send_job
+from .job import receive, records_of, send
 from .original import SubprocessPopen
 from .plan import Plan
 from .popen import Popen, run
@@ -46,7 +46,7 @@ class Launcher:
             require_c_library()  # as the other process will
         self._owner = os.getpid()
         try:
-            self._state, _ = _own_state()
+            self._state = _own_state(own_status())
         except OSError as error:
             message = f"a Launcher needs {error.filename}"
             raise launch_error(message, error.errno, "open", error.filename) from None
@@ -120,45 +120,41 @@ class Launcher:
         ours: _socket.socket,
         theirs: _socket.socket,
     ) -> None:
-        """Have a copy of the process begin a job for ``process``, and report to a socket.
+        """Have a copy of the process begin a job for ``process``, and report to a _socket.
 
         Raises UnavailableError where the Launcher has ended, the kernel makes no copies, or they
         differ from this process in what a program inherits.
         """
-        with self._own_directory(job, files):
-            self._connect(theirs)
+        with self._own_directory(plan.status, job, files):
+            first, *others = records_of(job, files, [theirs.fileno()])
+            try:
+                send(self._control, *first)
+            except OSError:
+                raise UnavailableError from None
             theirs.close()
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # told later
-                send_job(ours, job, files)
+                for record in others:
+                    send(ours, *record)
             process.pid = self._pid_at(ours, plan)
             process._child_created = True
 
     @contextlib.contextmanager
-    def _own_directory(self, job: dict[str, Any], files: list[int]) -> Iterator[None]:
+    def _own_directory(self, status: str, job: dict[str, Any], files: list[int]) -> Iterator[None]:
         """Put into a job what the program inherits, and a process of the Launcher does not have."""
         try:
-            state, umask = _own_state()
+            if (self._owner, self._state) != (os.getpid(), _own_state(status)):
+                raise UnavailableError
             directory = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
             raise UnavailableError from None
         try:
-            if (self._owner, self._state) != (os.getpid(), state):
-                raise UnavailableError
             job["directory"] = True
             files.append(directory)
             if job["umask"] < 0:
-                job["umask"] = umask
+                job["umask"] = int(field(status, "Umask"), 8)
             yield
         finally:
             os.close(directory)
-
-    def _connect(self, theirs: _socket.socket) -> None:
-        """Have a copy of the process do what comes over a socket."""
-        try:
-            rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", [theirs.fileno()]))
-            self._control.sendmsg([b"\n"], [rights])
-        except OSError:
-            raise UnavailableError from None
 
     def _pid_at(self, ours: _socket.socket, plan: Plan) -> int:
         """Return the id of the process at the other end."""
@@ -176,21 +172,17 @@ class Launcher:
             stay_until_end(pid)
 
 
-def _own_state() -> tuple[tuple[Any, ...], int]:
-    """Return what a program inherits from this process or thread by fork(2) alone, and the umask.
+def _own_state(status: str) -> tuple[Any, ...]:
+    """Return what a program inherits from this process or thread by fork(2) alone.
 
-    Raises OSError without /proc.
+    ``status`` is the thread's. Raises OSError without /proc.
     """
-    with open("/proc/thread-self/status") as file:
-        lines = file.read().split("\n")
-    (umask,) = (line.split()[1] for line in lines if line.startswith("Umask"))
-    state = (
-        *(line for line in lines if line.startswith(RIGHTS)),
+    return (
         *(os.readlink(f"/proc/thread-self/ns/{name}") for name in NAMESPACES),
+        *(line for line in status.split("\n") if line.startswith(RIGHTS)),
         os.stat("/")[1:3],  # the device and the inode of the root directory
         os.getpgrp(),
         os.getsid(0),
         os.getpriority(os.PRIO_PROCESS, 0),
         *map(resource.getrlimit, LIMITS),
     )
-    return state, int(umask, 8)

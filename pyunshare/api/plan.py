@@ -48,6 +48,7 @@ class Plan:
             self.env = filter_env(given, self.request.kept_variables)
         self.preexec_fn = keywords.pop("preexec_fn", None)
         self.keywords = keywords
+        self.status = ""  # of this thread, as proc_pid_status(5) has it
         # The signals that the program is to have blocked, and those that it is to ignore
         self.blocked: list[int] = []
         self.ignored: list[int] = []

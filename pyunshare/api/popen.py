@@ -65,7 +65,6 @@ from .status import (
 )
 from .threads import (
     NoThreadError,
-    blocked_signals,
     call_in_thread,
     call_uninterrupted,
     signals_blocked,
@@ -157,15 +156,16 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
             return
         if _a_thread_can_do(plan) and self._start_by_thread(plan):
             return
-        status = own_status()
+        with signals_blocked() as blocked:  # so that no handler's exception leaves a file open
+            plan.blocked, plan.status = [*blocked], own_status()
         plan.ignored = [
             number
-            for number in ignored_signals(status)
+            for number in ignored_signals(plan.status)
             if number not in IGNORED_BY_PYTHON or not plan.keywords.get("restore_signals", True)
         ]
         ways = [
             *([self._launcher.begin] if self._launcher else []),
-            *([begin_in_copy] if can_be_copied(status) else []),
+            *([begin_in_copy] if can_be_copied(plan.status) else []),
             begin_in_interpreter,
         ]
         while not self._start_by_other(plan, ways.pop(0)):
@@ -208,7 +208,6 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
 
     def _start_by_other(self, plan: Plan, begin: Begin) -> bool:
         """Have another process do the launch. Returns False where it cannot be had that way."""
-        plan.blocked = [*blocked_signals()]
         keep = None
         if plan.request.kill_child is not None and begin is begin_in_interpreter:
             keep = self._wait_for_end

@@ -70,6 +70,7 @@ def enter(
     reporter: "AnyReporter",
     hold: bool = False,
     fork: "Callable[[], int]" = posix.fork,
+    unshare: "Callable[[int], None]" = unshare,
 ) -> "Child | None":
     """Do all of a launch but its last step, so that what is left is to become the program.
 
