@@ -265,7 +265,9 @@ def prepared(
 def _copy_of_kept(name: str, made: Callable[[Path], object], anew: bool) -> Iterator[Root]:
     kept = CACHE / name
     with _working_directory() as working:
-        if anew or not kept.exists() or time.time() - kept.stat().st_mtime > KEPT_FOR:
+        with _cache_locked(fcntl.LOCK_SH):
+            is_good = kept.exists() and time.time() - kept.stat().st_mtime <= KEPT_FOR
+        if anew or not is_good:
             making = working / "made"
             made(making)
             os.utime(making)
@@ -283,8 +285,8 @@ def _copy_of_kept(name: str, made: Callable[[Path], object], anew: bool) -> Iter
 
 
 @contextlib.contextmanager
-def _cache_locked(kind: int) -> Iterator[None]:
-    with (CACHE / "lock").open("w") as file:
+def _cache_locked(kind: int, name: str = "lock") -> Iterator[None]:
+    with (CACHE / name).open("w") as file:
         fcntl.flock(file, kind)
         yield
 
@@ -292,19 +294,20 @@ def _cache_locked(kind: int) -> Iterator[None]:
 @contextlib.contextmanager
 def _working_directory() -> Iterator[Path]:
     """Give a directory beside the kept roots, locked; remove those that nobody holds any more."""
-    try:
-        CACHE.mkdir(parents=True, exist_ok=True)
-        for left in CACHE.glob("working.*"):
-            with contextlib.suppress(OSError), _held(left):
-                shutil.rmtree(left, ignore_errors=True)
-        path = Path(tempfile.mkdtemp(prefix="working.", dir=CACHE))
-    except OSError as error:
-        raise RootError(f"cannot make a directory in {CACHE}: {error.strerror}") from error
-    with _held(path):
+    with contextlib.ExitStack() as stack:
         try:
-            yield path
-        finally:
-            shutil.rmtree(path, ignore_errors=True)
+            CACHE.mkdir(parents=True, exist_ok=True)
+            # Otherwise the new one could be taken for one that is left, before it is held.
+            with _cache_locked(fcntl.LOCK_EX, "lock-working"):
+                for left in CACHE.glob("working.*"):
+                    with contextlib.suppress(OSError), _held(left):
+                        shutil.rmtree(left, ignore_errors=True)
+                path = Path(tempfile.mkdtemp(prefix="working.", dir=CACHE))
+                stack.enter_context(_held(path))
+        except OSError as error:
+            raise RootError(f"cannot make a directory in {CACHE}: {error.strerror}") from error
+        stack.callback(shutil.rmtree, path, ignore_errors=True)
+        yield path
 
 
 @contextlib.contextmanager

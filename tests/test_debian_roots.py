@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,18 @@ def test_ended_while_a_root_is_made(number: int) -> None:
     assert process.returncode == 128 + number
     assert stderr == b""
     assert_nothing_is_left(cache)
+
+
+def test_roots_made_at_once_do_not_remove_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debian_roots, "CACHE", support.new_directory())
+
+    def work(_: int) -> bool:
+        with debian_roots._working_directory() as path:
+            return path.is_dir()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(400)))
+    assert not list(debian_roots.CACHE.glob("working.*"))
 
 
 # ---- in a root ----------------------------------------------------------------------------------
