@@ -381,7 +381,7 @@ def test_a_user_who_stops_what_is_tried_stops_nothing_else() -> None:
     assert result.stderr == b""
 
 
-def test_a_user_who_stops_all_that_is_tried_is_waited_for_no_longer(
+def test_a_user_who_stops_all_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whatever moment comes next to that of becoming the user."""
