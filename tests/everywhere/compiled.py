@@ -52,9 +52,8 @@ def programs(arch: str, anew: bool) -> Iterator[list[Path]]:
         there = Path(directory + COMPILED)
         there.mkdir(parents=True)
         for name in PROGRAMS:
-            line = [f"{triplet}-gcc", "-static", "-O1", "-o", f"/work/{name}", f"/work/{name}.c"]
-            compiled = _in(tools, line, HELPERS / f"{name}.c", name)
-            shutil.copy(compiled, there)
+            line = [f"{triplet}-gcc", "-static", "-O1", "-o", f"@/{name}", f"@/{name}.c"]
+            _make(tools, line, HELPERS / f"{name}.c", there / name)
         yield [Path(directory), reference]
 
 
@@ -86,27 +85,29 @@ def _reference(arch: str, tools: Path, path: Path) -> None:
         )
         (loader,) = (path / LIBRARIES).glob("ld*.so.*")
         line = ["patchelf", "--set-interpreter", f"/{loader.relative_to(path)}"]
-        line += ["--force-rpath", "--set-rpath", f"/{LIBRARIES}", "/work/unshare"]
-        patched = _in(tools, line, root / "usr" / "bin" / "unshare", "unshare")
-        patched.rename(path / REFERENCE[1:])
+        line += ["--force-rpath", "--set-rpath", f"/{LIBRARIES}", "@/unshare"]
+        _make(tools, line, root / "usr" / "bin" / "unshare", path / REFERENCE[1:])
 
 
-def _in(tools: Path, line: Sequence[str], source: Path, result: str) -> Path:
-    """Run one of the tools on a copy of a file, and return what it has made."""
-    work = tools / "work"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    shutil.copy(source, work)
-    done = subprocess.run(
-        ["chroot", tools, *line],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise CannotBeMade(f"{line[0]}: {(done.stdout.splitlines() or ['it failed'])[-1]}")
-    return work / result
+def _make(tools: Path, line: Sequence[str], source: Path, target: Path) -> None:
+    """Make a file with one of the tools, from a copy of another one. Raises CannotBeMade.
+
+    The directory of both is @ in the command line.
+    """
+    (tools / "tmp").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=tools / "tmp") as work:
+        shutil.copy(source, work)
+        there = f"/{Path(work).relative_to(tools)}"
+        done = subprocess.run(
+            ["chroot", tools, *(word.replace("@", there) for word in line)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise CannotBeMade(f"{line[0]}: {(done.stdout.splitlines() or ['it failed'])[-1]}")
+        shutil.copy(Path(work, target.name), target)
 
 
 def _folders(directory: Path, names: Sequence[str]) -> list[str]:
