@@ -132,14 +132,21 @@ def system(suite: str, arch: str, packages: Sequence[str], root: Path) -> None:
         (root / "bin" / "sh").symlink_to("dash")
 
 
+_made: set[str] = set()
+
+
 @contextlib.contextmanager
 def kept(name: str, make: Callable[[Path], None], anew: bool) -> Iterator[Path]:
-    """Give a directory that is kept for a day, made if there is none, and not changed meanwhile."""
+    """Give a directory that is kept for a day, made if there is none, and not changed meanwhile.
+
+    Anew, it is made once by this process.
+    """
     CACHE.mkdir(parents=True, exist_ok=True)
     path = CACHE / name
     with (CACHE / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if anew or not path.exists() or time.time() - path.stat().st_mtime > KEPT_FOR:
+        is_old = path.exists() and time.time() - path.stat().st_mtime > KEPT_FOR
+        if not path.exists() or (name not in _made and (anew or is_old)):
             working = CACHE / f"{name}.working"
             for old in (working, path):
                 shutil.rmtree(old, ignore_errors=True)
@@ -147,6 +154,7 @@ def kept(name: str, make: Callable[[Path], None], anew: bool) -> Iterator[Path]:
             make(working)
             os.utime(working)
             working.rename(path)
+            _made.add(name)
         fcntl.flock(lock, fcntl.LOCK_SH)
         yield path
 
