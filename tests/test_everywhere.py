@@ -6,6 +6,7 @@ The environments here are made up, and made of nothing. Before a release the rea
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import time
 from pathlib import Path
@@ -13,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests import debian_roots
+from tests.debian_roots import Root
 from tests.everywhere import command, launches, table
 from tests.everywhere.environment import CannotBeMade, Environment, Part, Visit
+from tests.everywhere.kit import kit
 from tests.helpers import summaries, support
 from tests.helpers.machine import needs
 
@@ -220,11 +223,90 @@ def test_launches_are_compared_without_a_compiler(
     assert "\n==== 2 passed, 0 failed, 2 skipped in " in printed
 
 
+# ---- what environments are made with ------------------------------------------------------------
+
+
+@needs("root", "compiler")
+@pytest.mark.parametrize(
+    ("condition", "status", "said"),
+    [
+        ("refuse_call=38:unshare", 1, b"pyunshare: unshare failed: Function not implemented\n"),
+        ("refuse_call=1:unshare:0x08000000", 0, b""),
+        ("kill_at=unshare", -31, b""),
+        ("refuse_call=1:unshar", 97, b"start: unknown call unshar\n"),
+    ],
+)
+def test_calls_are_refused(condition: str, status: int, said: bytes) -> None:
+    result = support.pyunshare("-u", "true", conditions=[condition])
+    assert (result.status, result.stderr.replace(support.NAME.encode(), b"pyunshare")) == (
+        status,
+        said,
+    )
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """What was made of roots, which are directories with a file here."""
+    made: list[str] = []
+
+    def make(suite: str, path: Path, arch: str | None = None) -> Root:
+        made.append(debian_roots.name_of(suite, arch))
+        path.mkdir()
+        (path / "suite").write_text(suite)
+        return Root(path)
+
+    monkeypatch.setattr(debian_roots, "CACHE", tmp_path)
+    monkeypatch.setattr(debian_roots, "make", make)
+    monkeypatch.setattr(debian_roots, "_check", lambda suite, arch: None)
+    return made
+
+
+def test_a_prepared_root_is_kept(made: list[str], tmp_path: Path) -> None:
+    def prepare(root: Root) -> None:
+        made.append("more")
+        (root.path / "more").write_text("more")
+
+    for anew, expected in (
+        (False, ["sid", "more"]),
+        (False, ["sid", "more"]),
+        (True, ["sid", "more", "sid", "more"]),
+    ):
+        with debian_roots.prepared("sid-more", "sid", prepare, anew=anew) as root:
+            assert sorted(os.listdir(root.path)) == ["more", "suite"]
+            (root.path / "more").unlink()  # of a copy
+        assert made == expected
+    assert sorted(os.listdir(tmp_path)) == ["lock", "sid", "sid-more"]
+
+
+def test_a_root_that_cannot_be_prepared_is_not_kept(made: list[str], tmp_path: Path) -> None:
+    def prepare(root: Root) -> None:
+        raise CannotBeMade("no such package")
+
+    with (
+        pytest.raises(CannotBeMade, match="no such package"),
+        debian_roots.prepared("sid-more", "sid", prepare),
+    ):
+        pass
+    assert sorted(os.listdir(tmp_path)) == ["lock", "sid"]
+
+
+@needs("root", "compiler", "reference", "patchelf")
+def test_the_kit_is_for_everybody_under_any_name() -> None:
+    directory = support.new_directory()
+    variables = kit(directory / "kit", seen_as=str(directory / "seen"))
+    (directory / "kit").rename(directory / "seen")
+    start = f"{variables['PYUNSHARE_COMPILED']}/start"
+    for program in ("PYUNSHARE_COMMAND", "PYUNSHARE_REFERENCE"):
+        words = variables[program].split()
+        line = [start, "user=61002:61002:", "--", words[0], *words, "-r", "id", "-u"]
+        result = support.run(line)
+        assert (result.status, result.stdout, result.stderr) == (0, b"0\n", b""), program
+
+
 def test_the_environments_there_are() -> None:
     everything = command.chosen([])
-    assert len({each.name for each in everything} | {*command.KINDS}) == len(everything) + len(
-        command.KINDS
-    )
+    names = [*command.KINDS, *(each.name for each in everything)]
+    assert sorted(names) == sorted({*names})
     for each in everything:
         assert each.purpose and each.made
     page = (support.CHECKOUT / "docs" / "compatibility.md").read_text()

@@ -13,7 +13,7 @@ from tests.everywhere.pythons import SOURCES, with_python
 # get a larger stack than its 128 kB, which Python's own recursion would be too much for.
 MUSL = f"""{SOURCES}
 apt-get -qq install --no-install-recommends \
-    argparse-manpage autoconf automake libltdl-dev libtool musl-dev musl-tools python3-pexpect
+    autoconf automake libltdl-dev libtool musl-dev musl-tools python3-pexpect
 apt-get -qq source python3.13
 apt-get -qq source libffi
 apt-get -qq source --tar-only zlib

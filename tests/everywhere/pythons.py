@@ -24,7 +24,7 @@ FREE_THREADED = f"""{SOURCES}
 apt-get -qq install --no-install-recommends libffi-dev libssl-dev zlib1g-dev
 apt-get -qq source python3.13
 cd python3.13-*
-./configure -q --disable-gil --disable-test-modules --prefix=/opt/python
+./configure -q OPT=-O2 --disable-gil --disable-test-modules --prefix=/opt/python
 make -s -j2
 make -s install
 cd /

@@ -47,6 +47,7 @@ TOOLS = (
     "newgidmap",
     "newuidmap",
     "nsenter",
+    "patchelf",
     "pgrep",
     "ping",
     "ps",
