@@ -88,9 +88,10 @@ def enter(
         from ..capabilities import keep_capabilities
 
     hold = hold or bool(request.files)
+    child_waits = request.fork and (hold or request.kill_child is not None)
     binder = mapper = child = lock = None
     try:
-        if request.needs_helper or (request.fork and (hold or request.kill_child is not None)):
+        if request.needs_helper or child_waits:
             lock = SyncLock()
         if lock and request.needs_helper:
             binder = helpers.start_binder(request, lock, reporter)
@@ -100,6 +101,9 @@ def enter(
         checked("unshare", "unshare failed", unshare, request.flags)
         if mapper:
             mapper.do_job()
+        if lock and not (binder or child_waits):  # what follows may need its file descriptor
+            lock.close()
+            lock = None
         _set_clock_offsets(request.clock_offsets)
         if request.fork:
             child = Child(lock, request.forward_signals, request.kill_child, fork)
