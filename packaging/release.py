@@ -242,9 +242,11 @@ def build_wheel(source: Path, output: Path) -> Path:
     """Build the wheel, and have it checked; return its path."""
     say("wheel")
     line = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", output, source]
-    # A wheel for everybody names no interpreter and no directory of this machine.
+    # A wheel for everybody names no interpreter and no directory of this machine. Installers that
+    # compile nothing, such as uv, find what the Pythons here have compiled.
     settings = {"PYUNSHARE_INTERPRETER": "python", "PYUNSHARE_LIBRARY": ""}
-    run(line, env={**os.environ, **settings})
+    compiled_for = {"PYUNSHARE_COMPILE_FOR": ":".join(pythons())}
+    run(line, env={**os.environ, **settings, **compiled_for})
     (wheel,) = output.glob("*.whl")
     run([sys.executable, "-m", "twine", "check", "--strict", wheel])
     run([sys.executable, "-m", "check_wheel_contents", wheel])

@@ -549,6 +549,25 @@ def test_what_a_packager_has_named_stays(installer: str, offline: dict[str, str]
 
 
 @pytest.mark.thorough
+@needs("build", "setuptools", "twine", "check-wheel-contents", "uv", "user namespaces")
+def test_a_released_wheel_has_bytecode(
+    offline: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For each Python that was there: neither uv nor a launch compiles anything."""
+    release = release_module()
+    monkeypatch.setattr(release, "pythons", lambda: [sys.executable])
+    wheel = release.build_wheel(copy_of_checkout(), support.new_directory())
+    command = install("uv tool", wheel, offline)
+    (merged,) = command.resolve().parent.parent.glob("lib/python3*/site-packages/pyunshare/am*.py")
+    assert merged.with_suffix("." + sys.implementation.cache_tag).exists()
+    merged.write_text("raise AssertionError('this was compiled')")
+    shown = subprocess.run(
+        [str(command), "-r", "id", "-u"], env=support.ENVIRONMENT, capture_output=True, check=False
+    )
+    assert (shown.stdout, shown.stderr) == (b"0\n", b"")
+
+
+@pytest.mark.thorough
 @needs("build", "pipx", "setuptools", "user namespaces", "uv")
 @pytest.mark.parametrize("installer", INSTALLERS)
 @pytest.mark.parametrize("package", [the_sdist, the_wheel], ids=["sdist", "wheel"])
