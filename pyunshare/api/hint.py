@@ -9,16 +9,17 @@ from typing import Any
 from .exceptions import LaunchError
 from .interpreter import start_interpreter
 from .job import receive, send_job
+from .kwargs import Given, as_words
 from .status import make_channel
 
 
-def find_hint(options: list[str], argv: list[Any], error: LaunchError) -> str | None:
+def find_hint(options: list[Given], argv: list[Any], error: LaunchError) -> str | None:
     """Return the cause and what to type, if a process that looks for that finds something.
 
-    The options and the program are what the launch was asked for, as words of a command line.
+    The options and the program are what the launch was asked for.
     """
     job = {
-        "options": options,
+        "options": as_words(options),
         "argv": [os.fsdecode(word) for word in argv],
         "message": error.message,
         "errno": error.errno,

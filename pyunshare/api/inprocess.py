@@ -16,7 +16,7 @@ from ..launch.steps import enter
 from ..syscalls import CLONE_NEWUSER
 from .exceptions import LaunchError, launch_error, launch_errors
 from .hint import find_hint
-from .kwargs import KEYWORDS, as_words, given_options, request_for
+from .kwargs import KEYWORDS, given_options, request_for
 from .status import LONGEST_RECORD, Reporter, fields_of, make_channel
 from .threads import count_threads
 
@@ -64,7 +64,7 @@ def unshare(**keywords: Any) -> None:
             with _reporter() as reporter:
                 enter(request, reporter)
     except LaunchError as error:
-        error.find_hint = partial(find_hint, as_words(options), [])
+        error.find_hint = partial(find_hint, options, [])
         after = _own_namespaces()
         error.entered = tuple(name for name in before if after.get(name) != before[name])
         raise

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..launch.program import SHELL, filter_env
-from .kwargs import KEYWORDS, as_words, given_options, request_for
+from .kwargs import KEYWORDS, given_options, request_for
 from .original import SubprocessPopen
 
 # The parameters of subprocess's own, in their order
@@ -19,7 +19,7 @@ POSITIONAL = _code.co_varnames[2 : _code.co_argcount]
 class Plan:
     """A launch as it was asked for.
 
-    ``request`` and ``options``, words of a command line, say the same. ``name`` is that of the
+    ``request`` and ``options``, those of a command line, say the same. ``name`` is that of the
     program's file, ``env`` None for this process's own environment, and ``keywords`` has what
     subprocess is to be given beside all this.
     """
@@ -36,9 +36,8 @@ class Plan:
         executable, shell = keywords.pop("executable", None), keywords.pop("shell", False)
         self.argv: list[Any]
         self.argv, self.name = _argv_and_name(args, executable, shell)
-        options = given_options(ours)
-        self.options = as_words(options)
-        self.request = request_for(options)
+        self.options = given_options(ours)
+        self.request = request_for(self.options)
         if not isinstance(ours.get("whitelist_env"), (str, bytes, type(None))):
             # Names, in which a comma separates nothing
             self.request.kept_variables = [os.fsdecode(name) for name in ours["whitelist_env"]]
@@ -80,8 +79,11 @@ def _without_nul(data: bytes) -> bytes:
 
 def _argv_and_name(args: Any, executable: Any, shell: bool) -> tuple[list[Any], str]:
     """Return the program's arguments and the name to look for, as subprocess understands them."""
-    if isinstance(args, (str, bytes)) or (isinstance(args, os.PathLike) and not shell):
-        argv: list[Any] = [args]
+    argv: list[Any]
+    if isinstance(args, list):
+        argv = [*args]
+    elif isinstance(args, (str, bytes)) or (isinstance(args, os.PathLike) and not shell):
+        argv = [args]
     elif isinstance(args, os.PathLike):
         raise TypeError("path-like args is not allowed when shell is true")
     else:

@@ -30,6 +30,7 @@ from functools import partial
 from subprocess import PIPE, CalledProcessError, CompletedProcess, TimeoutExpired
 from typing import TYPE_CHECKING, Any, Callable
 
+from ..errors import Failure
 from ..launch.program import start_program
 from ..launch.steps import enter
 from ..syscalls import (
@@ -44,7 +45,7 @@ from ..syscalls import unshare as unshare_thread
 from .caller import can_be_copied, ignored_signals, own_status
 from .copies import begin as begin_in_copy
 from .copies import call_and_become_program
-from .exceptions import LaunchError, launch_error, launch_errors
+from .exceptions import LaunchError, error_for, launch_error
 from .hint import find_hint
 from .interpreter import begin as begin_in_interpreter
 from .job import job_and_files, receive
@@ -122,15 +123,17 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
     def __init__(self, args: Any, *positional: Any, **keywords: Any) -> None:
         plan = Plan.__new__(Plan)
         try:
-            with launch_errors():
-                plan.__init__(args, positional, keywords)  # type: ignore[misc]
-                self._start(plan)
+            plan.__init__(args, positional, keywords)  # type: ignore[misc]
+            self._start(plan)
             self.args = args
-        except BaseException as error:
+        except BaseException as reason:
             self._kill_and_reap()
+            error = error_for(reason) if isinstance(reason, Failure) else reason
             if isinstance(error, LaunchError):
                 error.find_hint = partial(find_hint, plan.options, plan.argv)
-            raise
+            if error is reason:
+                raise
+            raise error from None
 
     def send_signal(self, sig: int) -> None:
         """Send a signal to the program, also where a process of ours waits for it."""
