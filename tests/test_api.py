@@ -25,7 +25,7 @@ import pytest
 
 import pyunshare
 from pyunshare.api import aio as asynchronous
-from pyunshare.api import caller, interpreter
+from pyunshare.api import caller, interpreter, spawn
 from pyunshare.api import kwargs as keywords
 from pyunshare.api import popen as interface
 from pyunshare.api.exceptions import launch_error
@@ -752,15 +752,17 @@ def test_a_late_exception_leaves_nothing(
     way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The calling thread had to wait for a processor, and the program runs already."""
-    moment = "call_in_thread" if is_by_thread(way) else "_wait_until_closed"
-    original = getattr(interface, moment)
+    place, moment = (
+        (spawn, "call_in_thread") if is_by_thread(way) else (interface, "_wait_until_closed")
+    )
+    original = getattr(place, moment)
 
     def late(*arguments: Any) -> None:
         original(*arguments)
         support.wait_for(program_runs, "the program")
         raise Interruption
 
-    monkeypatch.setattr(interface, moment, late)
+    monkeypatch.setattr(place, moment, late)
     with pytest.raises(Interruption):
         pyunshare.run(["sleep", "30"], **way)
     support.wait_for(lambda: not left_over(), "the end of all")

@@ -66,22 +66,21 @@ def test_each_backend_is_used(way: dict[str, Any], monkeypatch: pytest.MonkeyPat
     """What the other tests take for granted."""
     used: list[str] = []
 
-    def spied(name: str) -> None:
-        original = getattr(interface.Popen, name)
+    def spied(place: Any, name: str) -> None:
+        original = getattr(place, name)
 
         def spy(*arguments: Any) -> Any:
-            begin = arguments[2] if name == "_start_by_other" else start
+            begin = arguments[2] if name == "_start_by_other" else original
             used.append(begin.__module__.rpartition(".")[2])
             return original(*arguments)
 
-        start = original
-        monkeypatch.setattr(interface.Popen, name, spy)
+        monkeypatch.setattr(place, name, spy)
 
-    for name in ("_start_by_thread", "_start_by_other"):
-        spied(name)
+    spied(interface, "start_by_thread")
+    spied(interface.Popen, "_start_by_other")
     pyunshare.run(["true"], **way)
     if is_by_thread(way):
-        assert used == ["popen"]
+        assert used == ["spawn"]
     elif interface.Popen._launcher:
         assert used == ["launcher"]
     elif caller.MOST_PAGE_TABLES < 0:

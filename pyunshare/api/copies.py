@@ -31,7 +31,7 @@ def begin(
     ours: _socket.socket,
     theirs: _socket.socket,
 ) -> None:
-    """Have a copy of this process begin a job for ``process``, and report to a _socket.
+    """Have a copy of this process begin a job for ``process``, and report to a socket.
 
     Signals are blocked. Raises UnavailableError in a subinterpreter without ctypes.
     """

@@ -120,7 +120,7 @@ class Launcher:
         ours: _socket.socket,
         theirs: _socket.socket,
     ) -> None:
-        """Have a copy of the process begin a job for ``process``, and report to a _socket.
+        """Have a copy of the process begin a job for ``process``, and report to a socket.
 
         Raises UnavailableError where the Launcher has ended, the kernel makes no copies, or they
         differ from this process in what a program inherits.

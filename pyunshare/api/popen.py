@@ -16,7 +16,6 @@ the program or its parent: :mod:`pyunshare.api.intermediate`.
 
 from __future__ import annotations
 
-import _signal
 import _socket
 import _thread
 import contextlib
@@ -31,17 +30,6 @@ from subprocess import PIPE, CalledProcessError, CompletedProcess, TimeoutExpire
 from typing import TYPE_CHECKING, Any, Callable
 
 from ..errors import Failure
-from ..launch.program import start_program
-from ..launch.steps import enter
-from ..syscalls import (
-    CLONE_FS,
-    CLONE_NEWPID,
-    CLONE_NEWTIME,
-    CLONE_NEWUSER,
-    HAS_UNSHARE,
-    load_c_library,
-)
-from ..syscalls import unshare as unshare_thread
 from .caller import can_be_copied, ignored_signals, own_status
 from .copies import begin as begin_in_copy
 from .copies import call_and_become_program
@@ -52,32 +40,21 @@ from .job import job_and_files, receive
 from .original import SubprocessPopen
 from .plan import Plan
 from .processes import children, kill_tree
-from .spawn import NamespaceLost, NotStarted, Starter
+from .spawn import a_thread_can_do, start_by_thread
 from .status import (
     EXECUTING,
     FAILED,
     FORKED,
     REFUSED,
     STARTED,
-    Reporter,
     UnavailableError,
     fields_of,
     make_channel,
 )
-from .threads import (
-    NoThreadError,
-    call_in_thread,
-    call_uninterrupted,
-    signals_blocked,
-    stay_until_end,
-    wait_for_thread,
-)
+from .threads import call_uninterrupted, signals_blocked, stay_until_end, wait_for_thread
 
 if TYPE_CHECKING:
     from .launcher import Launcher
-
-# Since then execve(2) enters the time namespace for children, and vfork(2) works before it.
-EXECUTION_ENTERS_TIME_NAMESPACE = (6, 0)
 
 _code = SubprocessPopen._execute_child.__code__  # type: ignore[attr-defined]
 EXECUTE_CHILD = _code.co_varnames[1 : _code.co_argcount]  # its parameters
@@ -157,7 +134,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
         if plan.preexec_fn:  # which nobody but a copy of this process can call
             self._start_after_preexec_fn(plan)
             return
-        if _a_thread_can_do(plan) and self._start_by_thread(plan):
+        if a_thread_can_do(plan) and start_by_thread(self, plan):
             return
         with signals_blocked() as blocked:  # so that no handler's exception leaves a file open
             plan.blocked, plan.status = [*blocked], own_status()
@@ -173,41 +150,6 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
         ]
         while not self._start_by_other(plan, ways.pop(0)):
             pass
-
-    def _start_by_thread(self, plan: Plan) -> bool:
-        """Make the namespaces of a thread, and start the program as a child of it.
-
-        Returns False where this process can have no more threads, or no child beside one.
-        """
-        request = plan.request
-        keywords = {**plan.keywords}
-        directory = keywords.pop("cwd", None)
-        is_forked, request.fork = request.fork, False  # it will be a child in any case
-        failed: dict[str, OSError] = {}
-
-        def start() -> None:
-            if directory is not None or request.wd is not None:
-                unshare_thread(CLONE_FS)  # a working directory of our own
-            if directory is not None:
-                os.chdir(directory)
-            enter(request, Reporter(-1))
-            execute = Starter(self, request, keywords, failed)
-            start_program(plan.argv, plan.env, plan.name, execute)
-
-        while True:
-            try:
-                call_in_thread(start, self._kill)
-                return True
-            except NoThreadError:
-                break
-            except NotStarted as failure:
-                if not isinstance(failure.reason, BlockingIOError):  # a limit of processes
-                    raise failure.reason from None
-                break
-            except NamespaceLost:
-                pass
-        request.fork = is_forked
-        return False
 
     def _start_by_other(self, plan: Plan, begin: Begin) -> bool:
         """Have another process do the launch. Returns False where it cannot be had that way."""
@@ -411,45 +353,6 @@ def run(
 
 
 run.__module__ = "pyunshare"
-
-
-# ---- a thread -----------------------------------------------------------------------------------
-
-
-def _a_thread_can_do(plan: Plan) -> bool:
-    """Return whether a launch needs namespaces only, and such as a thread can make."""
-    request = plan.request
-    return (
-        not request.flags & CLONE_NEWUSER
-        and not request.files
-        and request.kill_child is None
-        and request.proc is None
-        and request.setgroups is None
-        and request.uid is None
-        and request.gid is None
-        and request.root is None
-        and not request.clock_offsets
-        # The program itself stays in the old PID namespace, its parent does not.
-        and (request.fork or not request.flags & CLONE_NEWPID)
-        and (not request.flags & CLONE_NEWTIME or _kernel() >= EXECUTION_ENTERS_TIME_NAMESPACE)
-        # The program is to have the default.
-        and _signal.getsignal(_signal.SIGCHLD) != _signal.SIG_IGN
-        and _has_what_it_calls(request.needs_c_library)
-    )
-
-
-def _has_what_it_calls(needs_c_library: bool) -> bool:
-    if needs_c_library or not HAS_UNSHARE:
-        try:
-            load_c_library()
-        except (ImportError, OSError):  # built without ctypes, or a subinterpreter
-            return False
-    return True
-
-
-def _kernel() -> tuple[int, ...]:
-    numbers = os.uname().release.split("-")[0].split(".")
-    return tuple(int(number) for number in numbers[:2] if number.isdigit())
 
 
 # ---- sockets ------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Starting the program as a child of a thread, where a launch would become it.
+"""Launches by a thread, which starts the program as a child of it, where a launch would become it.
 
 The code of a launch looks for the program and executes it: :mod:`pyunshare.launch.program`. Here
 it is given something else to execute files with.
@@ -6,17 +6,107 @@ it is given something else to execute files with.
 
 from __future__ import annotations
 
+import _signal
 import os
 from collections.abc import Mapping
 from errno import EAGAIN, ENOMEM
 from typing import TYPE_CHECKING, Any
 
+from ..launch.program import start_program
+from ..launch.steps import enter
 from ..options.request import Request
-from ..syscalls import CLONE_NEWPID
+from ..syscalls import (
+    CLONE_FS,
+    CLONE_NEWPID,
+    CLONE_NEWTIME,
+    CLONE_NEWUSER,
+    HAS_UNSHARE,
+    load_c_library,
+    unshare,
+)
 from .original import SubprocessPopen
+from .plan import Plan
+from .status import Reporter
+from .threads import NoThreadError, call_in_thread
 
 if TYPE_CHECKING:
     from .popen import Popen
+
+
+# Since then execve(2) enters the time namespace for children, and vfork(2) works before it.
+EXECUTION_ENTERS_TIME_NAMESPACE = (6, 0)
+
+
+def a_thread_can_do(plan: Plan) -> bool:
+    """Return whether a launch needs namespaces only, and such as a thread can make."""
+    request = plan.request
+    return (
+        not request.flags & CLONE_NEWUSER
+        and not request.files
+        and request.kill_child is None
+        and request.proc is None
+        and request.setgroups is None
+        and request.uid is None
+        and request.gid is None
+        and request.root is None
+        and not request.clock_offsets
+        # The program itself stays in the old PID namespace, its parent does not.
+        and (request.fork or not request.flags & CLONE_NEWPID)
+        and (not request.flags & CLONE_NEWTIME or _kernel() >= EXECUTION_ENTERS_TIME_NAMESPACE)
+        # The program is to have the default.
+        and _signal.getsignal(_signal.SIGCHLD) != _signal.SIG_IGN
+        and _has_what_it_calls(request.needs_c_library)
+    )
+
+
+def _has_what_it_calls(needs_c_library: bool) -> bool:
+    if needs_c_library or not HAS_UNSHARE:
+        try:
+            load_c_library()
+        except (ImportError, OSError):  # built without ctypes, or a subinterpreter
+            return False
+    return True
+
+
+def _kernel() -> tuple[int, ...]:
+    numbers = os.uname().release.split("-")[0].split(".")
+    return tuple(int(number) for number in numbers[:2] if number.isdigit())
+
+
+def start_by_thread(process: Popen, plan: Plan) -> bool:
+    """Make the namespaces of a thread, and start the program as a child of it.
+
+    Returns False where this process can have no more threads, or no child beside one.
+    """
+    request = plan.request
+    keywords = {**plan.keywords}
+    directory = keywords.pop("cwd", None)
+    is_forked, request.fork = request.fork, False  # it will be a child in any case
+    failed: dict[str, OSError] = {}
+
+    def start() -> None:
+        if directory is not None or request.wd is not None:
+            unshare(CLONE_FS)  # a working directory of our own
+        if directory is not None:
+            os.chdir(directory)
+        enter(request, Reporter(-1))
+        execute = Starter(process, request, keywords, failed)
+        start_program(plan.argv, plan.env, plan.name, execute)
+
+    while True:
+        try:
+            call_in_thread(start, process._kill)
+            return True
+        except NoThreadError:
+            break
+        except NotStarted as failure:
+            if not isinstance(failure.reason, BlockingIOError):  # a limit of processes
+                raise failure.reason from None
+            break
+        except NamespaceLost:
+            pass
+    request.fork = is_forked
+    return False
 
 
 def start_child(process: Popen, argv: list[Any], keywords: Mapping[str, Any]) -> None:
