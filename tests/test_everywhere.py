@@ -176,7 +176,7 @@ def compared(
 ) -> tuple[int, str]:
     """The status and the output of a comparison of some launches."""
     wanted = [launches.Launch(line.split(), user=user) for user in USERS for line in lines]
-    monkeypatch.setattr(launches, "launches", lambda: wanted)
+    monkeypatch.setattr(launches, "launches", lambda options: wanted)
     status = launches.main([])
     return status, capsys.readouterr().out
 
@@ -275,7 +275,7 @@ def test_a_prepared_root_is_kept(made: list[str], tmp_path: Path) -> None:
             assert sorted(os.listdir(root.path)) == ["more", "suite"]
             (root.path / "more").unlink()  # of a copy
         assert made == expected
-    assert sorted(os.listdir(tmp_path)) == ["lock", "sid", "sid-more"]
+    assert sorted(os.listdir(tmp_path)) == ["lock", "lock-working", "sid", "sid-more"]
 
 
 def test_a_root_that_cannot_be_prepared_is_not_kept(made: list[str], tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_a_root_that_cannot_be_prepared_is_not_kept(made: list[str], tmp_path: P
         debian_roots.prepared("sid-more", "sid", prepare),
     ):
         pass
-    assert sorted(os.listdir(tmp_path)) == ["lock", "sid"]
+    assert sorted(os.listdir(tmp_path)) == ["lock", "lock-working", "sid"]
 
 
 @needs("root", "compiler", "reference", "patchelf")
