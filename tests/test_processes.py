@@ -139,15 +139,13 @@ def test_a_lock_that_is_refused_is_a_failure(
         getattr(lock, call)(*arguments)
 
 
-def as_child(lock: SyncLock, monkeypatch: pytest.MonkeyPatch) -> Child:
+def as_child(lock: SyncLock) -> Child:
     """Return a child as it sees itself: all that it needs for that is a fork that says 0."""
-    with monkeypatch.context() as patch:
-        patch.setattr("posix.fork", lambda: 0)
-        return Child(lock, forward_signals=False, death_signal=signal.SIGCONT)
+    return Child(lock, forward_signals=False, death_signal=signal.SIGCONT, fork=lambda: 0)
 
 
-def test_the_child_has_the_callers_signal_mask(monkeypatch: pytest.MonkeyPatch) -> None:
-    child = as_child(SyncLock(), monkeypatch)
+def test_the_child_has_the_callers_signal_mask() -> None:
+    child = as_child(SyncLock())
     during = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     assert during >= {signal.SIGINT, signal.SIGTERM}
     child.start(held=False)
@@ -168,12 +166,10 @@ def ends(step: Callable[[], None]) -> bool:
 
 
 @pytest.mark.parametrize("close", [False, True])
-def test_a_child_notices_that_its_parent_is_gone(
-    close: bool, lock: SyncLock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_child_notices_that_its_parent_is_gone(close: bool, lock: SyncLock) -> None:
     """Closing the file is what a parent's death does as well."""
     load_c_library()
-    child = as_child(lock, monkeypatch)
+    child = as_child(lock)
     lock.release(CHILD)
     if close:
         duplicate = os.dup(lock._fd)
