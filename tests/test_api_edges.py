@@ -571,6 +571,8 @@ def with_an_interpreter_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def as_ordinary_user() -> None:
     """Give up all rights for good."""
+    for name in pyunshare.__all__:  # loaded before, from where he may not be able to read
+        getattr(pyunshare, name)
     os.setgroups([])
     os.setgid(ORDINARY)
     os.setuid(ORDINARY)

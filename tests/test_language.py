@@ -127,7 +127,7 @@ def test_as_the_reference_says_it(words: list[str | bytes], name: str, locales: 
     ],
     ids=str,
 )
-@needs("root", "reference")
+@needs("root", "reference", "glibc")
 def test_which_language(variables: dict[str, str], locales: Path) -> None:
     for words in (["-x"], ["-R", "/nonexistent"]):
         ours, theirs = said_by_both([*words], LOCPATH=str(locales), **variables)
@@ -153,7 +153,7 @@ def test_english_after_the_root_has_changed(locales: Path) -> None:
         ("C.UTF-8", "/nonexistent", False),
     ],
 )
-@needs("strace")
+@needs("strace", "glibc")
 def test_catalogues_are_looked_for_only_with_something_to_print(
     locale: str, program: str, looks: bool, tmp_path: Path, locales: Path
 ) -> None:

@@ -15,6 +15,7 @@ from pyunshare.messages import Reporter, run_and_exit
 from pyunshare.options.option import OPTIONS
 from tests.helpers import profiles, support
 from tests.helpers.c_library import ParsedLine, getopt_long
+from tests.helpers.machine import needs
 
 NAME = "unshare"
 
@@ -63,6 +64,7 @@ def assert_same(words: list[str]) -> None:
     assert theirs.complaint or ours.rest == theirs.rest
 
 
+@needs("glibc")
 @given(command_lines)
 def test_any_line(words: list[str]) -> None:
     assert_same(words)
@@ -78,6 +80,7 @@ def test_posixly_correct_changes_nothing(value: str, monkeypatch: pytest.MonkeyP
         assert_same(words)
 
 
+@needs("glibc")
 @profiles.one_in(4)
 @given(words=command_lines)
 @example(words=["program", "-f"])
@@ -87,6 +90,7 @@ def test_any_line_with_posixly_correct(words: list[str]) -> None:
         assert_same(words)
 
 
+@needs("glibc")
 @pytest.mark.parametrize("name", [option.name for option in OPTIONS])
 def test_every_beginning_of_a_name(name: str) -> None:
     for length in range(len(name) + 1):
@@ -96,6 +100,7 @@ def test_every_beginning_of_a_name(name: str) -> None:
             assert_same([word, "program", "--fork"])
 
 
+@needs("glibc")
 @pytest.mark.parametrize("code", range(1, 256))
 def test_every_byte_as_a_letter(code: int) -> None:
     letter = os.fsdecode(bytes([code]))

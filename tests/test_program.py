@@ -34,6 +34,7 @@ from pyunshare.launch.login_shell import start_login_shell
 from pyunshare.launch.program import DEFAULT_PATH, filter_env, getenv, start_program
 from tests.helpers import profiles, support
 from tests.helpers.c_library import execve, execvp, shell_of_user
+from tests.helpers.machine import needs
 
 NOBODY = 65534  # root may read and search everything, so that nothing would be refused to it
 FAULT_OF_THE_TEST = 125  # a status that no program of these tests ends with
@@ -180,6 +181,7 @@ def both_outcomes(
     return outcome(ours), outcome(theirs)
 
 
+@needs("glibc")
 @profiles.one_in(5)
 @given(search_paths, names, arguments, working_directories)
 @example(None, "sh", ["-c", "echo $0 $1", "a", "b"], "script")
@@ -214,6 +216,7 @@ SEARCHES = [
 ]
 
 
+@needs("glibc")
 @pytest.mark.parametrize(("search_path", "expected"), SEARCHES)
 def test_search(search_path: str, expected: str | int, places: Path) -> None:
     ours, theirs = both_outcomes(places, search_path, ["tool", "a", ""], directory=".")
@@ -224,12 +227,14 @@ def test_search(search_path: str, expected: str | int, places: Path) -> None:
         assert ours == (None, 0, f"{expected}/tool|a||".encode())
 
 
+@needs("glibc")
 def test_element_longer_than_a_path(places: Path) -> None:
     """The C library then looks in the working directory, unless it is the last element."""
     ours, theirs = both_outcomes(places, "y" * 4096 + ":{}/plain", ["tool"], "script")
     assert ours == theirs == (None, 0, b"tool|")
 
 
+@needs("glibc")
 @pytest.mark.parametrize("search_path", ["", ":missing", "missing:", "missing::file"])
 def test_empty_element_is_the_working_directory(search_path: str, places: Path) -> None:
     for directory in ("script", "plain"):
@@ -411,6 +416,7 @@ odd_lines = st.sampled_from(["", " ", "#", "+", "+::::::", "user", "x:x:x:x:x:x:
 passwd_lines = st.one_of(passwd_fields.map(":".join), odd_lines)
 
 
+@needs("glibc")
 @profiles.one_in(2)
 @given(st.lists(passwd_lines, max_size=4))
 def test_passwd_file(lines: list[str]) -> None:
@@ -422,6 +428,7 @@ def test_passwd_file(lines: list[str]) -> None:
             assert login_shells._shell_of_user(1000) == shell_of_user(1000, text)
 
 
+@needs("glibc")
 @pytest.mark.parametrize(
     "line",
     [

@@ -16,6 +16,7 @@ def signal_numbers() -> "dict[str, int]":
     }
     if int(_signal.SIGCHLD) == 17:  # as on most architectures; CPython 3.11 has the name itself
         numbers.setdefault("STKFLT", 16)
+    numbers.setdefault("CLD", int(_signal.SIGCHLD))  # which musl does not name
     return numbers
 
 

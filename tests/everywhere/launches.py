@@ -68,7 +68,7 @@ EFFECTS = """
 --mount-proc
 -p -f --kill-child
 --kill-child=TERM
---kill-child=SIGRTMIN+1
+--kill-child=SIGRTMAX-1
 --kill-child=9 -p
 --forward-signals
 --forward-signals -p
@@ -279,7 +279,10 @@ class Setting(NamedTuple):
         outputs = [os.memfd_create("output"), os.memfd_create("output")]
         try:
             status, pid = ended(line, program, outputs)
-            stdout, stderr = (os.pread(each, os.fstat(each).st_size, 0) for each in outputs)
+            stdout, stderr = (
+                support.in_words_of_glibc(os.pread(each, os.fstat(each).st_size, 0))
+                for each in outputs
+            )
         finally:
             for each in outputs:
                 os.close(each)

@@ -47,7 +47,9 @@ cd /
 rm -r /usr/src/here
 
 # Those of Debian's packages that are written in Python alone
-echo /usr/lib/python3/dist-packages >/opt/python/lib/python3.13/site-packages/debian.pth
+packages=$(/opt/python/bin/python3 -c 'import site; print(site.getsitepackages()[-1])')
+mkdir -p "$packages"
+echo /usr/lib/python3/dist-packages >"$packages/debian.pth"
 /opt/python/bin/python3 -c 'import ctypes, pexpect, pytest, zlib'
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Callable
@@ -51,7 +52,9 @@ def tests(name: str, suite: str, script: str, python: str, visit: Visit) -> None
     prepare = functools.partial(with_python, suite, script, visit)
     with debian_roots.prepared(name, suite, prepare, anew=visit.anew) as root:
         visit.say(f"cloning {root.clone()}")
-        run = f".ci/run run -e other -x testenv:other.base_python={python}"
+        minor = re.findall(r"python3\.(\d+)", python)[0]
+        tox = f"py3{minor}"
+        run = f".ci/run run -e {tox} -x testenv:{tox}.base_python={python}"
         visit.run("tests", root.line(["sh", "-euc", f"cd {CLONE}; {run}"]))
 
 

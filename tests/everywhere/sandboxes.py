@@ -158,5 +158,7 @@ ENVIRONMENTS = [
         busybox,
         is_quick=True,
     ),
-    sandbox("nested", "no more namespaces can be nested", nested, "32 user or PID namespaces"),
+    sandbox(
+        "nested", "no more namespaces can be nested", nested, "32 user or PID namespaces"
+    )._replace(is_quick=False),
 ]

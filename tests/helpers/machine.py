@@ -7,6 +7,7 @@ and the lack of privilege always skip, and say so.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib.metadata
 import importlib.util
@@ -117,6 +118,10 @@ KERNEL: dict[str, Callable[[], bool]] = {
     "binfmt_misc in a user namespace": lambda: _works(BINFMT_MISC),
     "child lists": lambda: os.path.exists(f"/proc/self/task/{os.getpid()}/children"),
 }
+LIBRARIES: dict[str, Callable[[], bool]] = {
+    # Not to be compared with: it has another getopt_long(3), and passes on other errors.
+    "glibc": lambda: hasattr(ctypes.CDLL(None), "gnu_get_libc_version"),
+}
 PROGRAMS: dict[str, Callable[[], bool]] = {
     "argparse-manpage": lambda: importlib.util.find_spec("argparse_manpage") is not None,
     "bash-completion": lambda: os.path.exists(support.BASH_COMPLETION),
@@ -137,12 +142,14 @@ for _tool in TOOLS:
 @functools.cache
 def has(name: str) -> bool:
     """Whether the machine has what one word of ``needs`` stands for."""
-    return {**PRIVILEGES, **KERNEL, **PROGRAMS}[name]()
+    return {**PRIVILEGES, **KERNEL, **LIBRARIES, **PROGRAMS}[name]()
 
 
 def _reason_to_skip(name: str) -> str:
     if name in KERNEL:
         return f"this kernel does not allow it: {name}"
+    if name in LIBRARIES:
+        return f"another C library than {name}"
     if name in PRIVILEGES:
         return f"missing privilege: {name}"
     if name == "reference" and support.reference_version():
@@ -157,7 +164,7 @@ def missing(names: Iterable[str]) -> list[str]:
 
 def needs(*names: str) -> pytest.MarkDecorator:
     """Mark a test with what it needs; ``conftest.py`` acts on it before the test begins."""
-    unknown = set(names) - {*PRIVILEGES, *KERNEL, *PROGRAMS}
+    unknown = set(names) - {*PRIVILEGES, *KERNEL, *LIBRARIES, *PROGRAMS}
     assert not unknown, unknown
     return pytest.mark.needs(*names)
 

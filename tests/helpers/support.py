@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import functools
 import os
 import re
@@ -382,6 +383,34 @@ class Result(NamedTuple):
         return os.fsdecode(self.stdout).splitlines()
 
 
+# Where the C library is another, its own texts are right: with musl, "Result not representable"
+TEXTS_OF_GLIBC = {
+    errno.EBUSY: "Device or resource busy",
+    errno.ECHILD: "No child processes",
+    errno.EIO: "Input/output error",
+    errno.ELOOP: "Too many levels of symbolic links",
+    errno.EMFILE: "Too many open files",
+    errno.ENAMETOOLONG: "File name too long",
+    errno.ENOMEM: "Cannot allocate memory",
+    errno.ENOTTY: "Inappropriate ioctl for device",
+    errno.EOVERFLOW: "Value too large for defined data type",
+    errno.ERANGE: "Numerical result out of range",
+    errno.EXDEV: "Invalid cross-device link",
+}
+TRANSLATED = [
+    (os.strerror(number).encode(), text.encode())
+    for number, text in TEXTS_OF_GLIBC.items()
+    if os.strerror(number) != text
+]
+
+
+def in_words_of_glibc(output: bytes) -> bytes:
+    """What was printed, as the tests expect it, and as the reference says it."""
+    for ours, theirs in TRANSLATED:
+        output = output.replace(ours, theirs)
+    return output
+
+
 class Launch(NamedTuple):
     """A program to start, by whom and in what conditions, and what it is given.
 
@@ -441,7 +470,8 @@ class Launch(NamedTuple):
                 kill_session(process)
                 output, errors = process.communicate(timeout=PATIENCE)
                 status = None
-        return Result(status, output or b"", errors or b"", process.pid)
+        output, errors = (in_words_of_glibc(each or b"") for each in (output, errors))
+        return Result(status, output, errors, process.pid)
 
 
 def run(argv: Sequence[Word], **given: Any) -> Result:
