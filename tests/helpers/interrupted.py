@@ -26,15 +26,13 @@ from typing import Any
 import pytest
 
 import pyunshare
-from pyunshare.api import exceptions, job, plan, processes, status, threads
-from pyunshare.api import popen as interface
-from pyunshare.api import spawn as starting
+from pyunshare import api
 from tests.helpers import support
 from tests.test_api import left_over, using
 
 # Whose code is interrupted
-OURS = (interface, threads, starting, exceptions, job, plan, processes, status)
-FILES = {module.__file__ for module in (*OURS, subprocess, contextlib, socket)}
+OURS = {str(path) for path in Path(api.__file__).parent.glob("*.py")}
+FILES = OURS | {module.__file__ for module in (subprocess, contextlib, socket)}
 
 # Behind these instructions CPython looks for signals: after a call, at a function's start, in loops
 CHECKED = ("CALL", "RESUME", "JUMP_BACKWARD", "JUMP_ABSOLUTE")
