@@ -101,10 +101,12 @@ def root_job(suite: str) -> Job:
 
 
 def pythons() -> list[str]:
-    """Return the environments of the Pythons that there are here."""
+    """Return the environments of the Pythons that there are here, but for that of `tests`."""
     found = []
     places = os.environ.get("TOX_DISCOVER", "").split(os.pathsep)
     for minor in SUPPORTED:
+        if minor == sys.version_info[1]:
+            continue
         asked = f"import sys; sys.exit(sys.version_info[:2] != (3, {minor}))"
         for place in [*places, shutil.which(f"python3.{minor}") or "", shutil.which("python3")]:
             if (

@@ -71,3 +71,14 @@ def test_one_failed_job_fails_all(
         monkeypatch.setattr(everything, "TOX", [sys.executable, "-c", program])
         assert everything.main() == status
         assert capsys.readouterr().out.endswith("\n3 passed, 0 failed, 0 skipped\n")
+
+
+def test_no_python_runs_the_tests_twice(
+    everything: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of tox runs all of them already."""
+    monkeypatch.setenv("TOX_DISCOVER", sys.executable)
+    own = f"py3{sys.version_info[1]}"
+    assert own not in everything.pythons()
+    monkeypatch.setattr(sys, "version_info", (3, 99))
+    assert own in everything.pythons()
