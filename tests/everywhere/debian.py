@@ -49,7 +49,7 @@ def environments() -> Iterator[Environment]:
         run = functools.partial(launches, suite, arch)
         is_for_ci = arch is not None
         yield Environment(
-            f"{name}-unshare", f"{what}: its own unshare", made, run, is_quick=is_for_ci
+            f"{name}-launches", what, f"{made}, its own unshare", run, is_quick=is_for_ci
         )
 
 

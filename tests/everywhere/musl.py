@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-
-from tests import debian_roots
-from tests.debian_roots import CLONE
-from tests.everywhere.environment import Environment, Visit
-from tests.everywhere.pythons import SOURCES, with_python
+from tests.everywhere.environment import Visit
+from tests.everywhere.pythons import SOURCES, WITH_REFERENCE, Build
 
 # Debian has musl, but nothing that was compiled for it. musl has no headers of the kernel. Threads
 # get a larger stack than its 128 kB, which Python's own recursion would be too much for.
@@ -54,25 +50,17 @@ echo /usr/lib/python3/dist-packages >"$packages/debian.pth"
 """
 
 
-def tests(visit: Visit) -> None:
-    """Compare the launches, and run the tests."""
-    prepare = functools.partial(with_python, "trixie", MUSL, visit)
-    with debian_roots.prepared("trixie-musl", "trixie", prepare, anew=visit.anew) as root:
-        visit.say(f"cloning {root.clone()}")
-        begin = f"cd {CLONE}; export PYUNSHARE_REFERENCE=$(tests/fetch_reference)"
-        python = "/opt/python/bin/python3"
-        for what, words in (
-            ("launches", f"{python} tests/everywhere/launches.py"),
-            ("tests", f"HYPOTHESIS_PROFILE=few {python} -m pytest -m 'not thorough'"),
-        ):
-            visit.run(what, root.line(["sh", "-euc", f"{begin}; {words}"]))
+class BuildWithMusl(Build):
+    """As the others, but the tests run without tox, for which there is no musl here."""
+
+    def tests(self, visit: Visit) -> None:
+        """Run the tests by Debian's pytest."""
+        pytest = f"HYPOTHESIS_PROFILE=few {self.python} -m pytest -m 'not thorough'"
+        self._run("tests", f"{WITH_REFERENCE}; {pytest}", visit)
 
 
-ENVIRONMENTS = [
-    Environment(
-        "cpython-musl",
-        "CPython 3.13 with musl",
-        "trixie's sources of python3.13, libffi and zlib, with its musl-gcc",
-        tests,
-    ),
-]
+ENVIRONMENTS = BuildWithMusl("trixie", "trixie-musl", MUSL, "/opt/python/bin/python3").environments(
+    "cpython-musl",
+    "CPython 3.13 with musl",
+    "trixie's sources of python3.13, libffi and zlib, with its musl-gcc",
+)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Callable
+from typing import NamedTuple
 
 from tests import debian_roots
 from tests.debian_roots import CLONE, Root
@@ -25,12 +24,13 @@ FREE_THREADED = f"""{SOURCES}
 apt-get -qq install --no-install-recommends libffi-dev libssl-dev zlib1g-dev
 apt-get -qq source python3.13
 cd python3.13-*
-./configure -q OPT=-O2 --disable-gil --disable-test-modules --prefix=/opt/python
+./configure -q OPT=-O2 --disable-gil --disable-test-modules --with-ensurepip=no --prefix=/opt/python
 make -s -j2
 make -s install
 cd /
 rm -r /usr/src/here
 """
+WITH_REFERENCE = "export PYUNSHARE_REFERENCE=$(tests/fetch_reference)"
 DEBUG = """
 apt-get -qq update
 apt-get -qq install --no-install-recommends \
@@ -47,20 +47,38 @@ def with_python(suite: str, script: str, visit: Visit, root: Root) -> None:
     visit.do(root, f"cd {CLONE}; .ci/run --version; rm -r {CLONE}")
 
 
-def tests(name: str, suite: str, script: str, python: str, visit: Visit) -> None:
-    """Run the tests with a Python that a script gives to a root."""
-    prepare = functools.partial(with_python, suite, script, visit)
-    with debian_roots.prepared(name, suite, prepare, anew=visit.anew) as root:
-        visit.say(f"cloning {root.clone()}")
-        minor = re.findall(r"python3\.(\d+)", python)[0]
-        tox = f"py3{minor}"
-        run = f".ci/run run -e {tox} -x testenv:{tox}.base_python={python}"
-        visit.run("tests", root.line(["sh", "-euc", f"cd {CLONE}; {run}"]))
+class Build(NamedTuple):
+    """A Python that a script gives to a root."""
 
+    suite: str
+    root: str  # the name under which it is kept
+    script: str
+    python: str
 
-def run(name: str, suite: str, script: str, python: str) -> Callable[[Visit], None]:
-    """Return what runs the tests with a Python."""
-    return functools.partial(tests, name, suite, script, python)
+    def tests(self, visit: Visit) -> None:
+        """Run the tests."""
+        minor = self.python.rpartition("python3.")[2].partition("-")[0].rstrip("t")
+        tox = f"run -e py3{minor} -x testenv:py3{minor}.base_python={self.python}"
+        self._run("tests", f".ci/run {tox}", visit)
+
+    def launches(self, visit: Visit) -> None:
+        """Compare the launches."""
+        compare = f"{self.python} tests/everywhere/launches.py"
+        self._run("launches", f"{WITH_REFERENCE}; {compare}", visit)
+
+    def _run(self, what: str, script: str, visit: Visit) -> None:
+        prepare = functools.partial(with_python, self.suite, self.script, visit)
+        kept = debian_roots.prepared(self.root, self.suite, prepare, anew=visit.anew)
+        with kept as root:
+            visit.say(f"cloning {root.clone()}")
+            visit.run(what, root.line(["sh", "-euc", f"cd {CLONE}; {script}"]))
+
+    def environments(self, name: str, purpose: str, made: str) -> list[Environment]:
+        """Return two: for the tests, and for the launches, which take a minute."""
+        return [
+            Environment(name, purpose, made, self.tests),
+            Environment(f"{name}-launches", purpose, made, self.launches),
+        ]
 
 
 # ---- what not every Python has ------------------------------------------------------------------
@@ -135,19 +153,17 @@ ENVIRONMENTS = [
         )
         for function in ("pidfd_open", "unshare")
     ),
-    *(
-        Environment(
-            f"debug-{version}",
-            f"CPython {version} with its own checks, of references and of memory",
-            f"python{version}-dbg of sid",
-            run("sid-debug", "sid", DEBUG, f"/usr/bin/python{version}-dbg"),
-        )
-        for version in ("3.14", "3.15")
+    *Build("sid", "sid-debug", DEBUG, "/usr/bin/python3.14-dbg").environments(
+        "debug-3.14", "CPython 3.14 with checks of itself", "python3.14-dbg of sid"
     ),
-    Environment(
+    *Build("sid", "sid-debug", DEBUG, "/usr/bin/python3.15-dbg").environments(
+        "debug-3.15", "CPython 3.15 with checks of itself", "python3.15-dbg of sid"
+    ),
+    *Build(
+        "trixie", "trixie-free-threaded", FREE_THREADED, "/opt/python/bin/python3.13t"
+    ).environments(
         "free-threaded",
         "CPython 3.13 without the global lock",
         "trixie's source of python3.13, --disable-gil",
-        run("trixie-free-threaded", "trixie", FREE_THREADED, "/opt/python/bin/python3.13t"),
     ),
 ]
