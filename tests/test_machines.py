@@ -166,6 +166,21 @@ def test_a_machine_that_hangs_is_ended_by_the_deadline(tmp_path: Path) -> None:
     support.wait_for(lambda: not support.left_over_children(), "the machine to end")
 
 
+@needs("root")
+def test_a_machine_ends_with_who_started_it(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    emulator = f"import time; open({str(started)!r}, 'w'); time.sleep(1000)"
+    line = [sys.executable, "-m", "tests.everywhere.boot", str(tmp_path / "console")]
+    starter = "import subprocess, time; subprocess.Popen({}); time.sleep(1000)"
+    program = starter.format([*line, sys.executable, "-c", emulator])
+    with subprocess.Popen([sys.executable, "-c", program], cwd=CHECKOUT) as process:
+        try:
+            support.wait_for(started.exists, "the emulator")
+        finally:
+            process.kill()
+    support.wait_for(lambda: not support.left_over_children(), "the machine to end")
+
+
 def test_no_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     for environment in (*machines.ENVIRONMENTS, *architectures.ENVIRONMENTS):

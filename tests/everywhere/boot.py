@@ -9,10 +9,12 @@ does.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+from pyunshare import syscalls
 from tests import debian_roots
 from tests.everywhere.frames import Damage, received
 
@@ -52,4 +54,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    syscalls.load_c_library()
+    syscalls.set_parent_death_signal(signal.SIGTERM)
     sys.exit(main())
