@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 import pyunshare
-from pyunshare.api import caller, intermediate, interpreter, job, threads
+from pyunshare.api import caller, copies, intermediate, interpreter, job, threads
 from pyunshare.api import popen as interface
 from tests.helpers import support
 from tests.helpers.machine import needs
@@ -114,6 +114,59 @@ def test_no_process_is_in_between_that_is_not_needed(
         process.kill()
     assert (name == "sleep", len(children)) == ((False, 1) if backend in between else (True, 0))
     assert process.returncode == -signal.SIGKILL
+
+
+AT_FORK = """
+import os, pyunshare
+for name in ("before", "after_in_parent", "after_in_child"):
+    os.register_at_fork(**{{name: lambda name=name: os.write(1, name.encode())}})
+for given in {given!r}:
+    assert pyunshare.run(["true"], **given).returncode == 0
+"""
+
+
+def test_a_copy_calls_nothing_that_is_registered_for_fork() -> None:
+    """As subprocess does not."""
+    assert python(AT_FORK.format(given=[*MORE.values()])) == (0, "", "")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EPERM])
+def test_the_kernel_copies_by_fork_only(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: int) -> int:
+        raise OSError(number, "not there")
+
+    monkeypatch.setattr(intermediate, "clone", refuse)
+    monkeypatch.setattr(copies, "clone", refuse)
+    with using("copy", monkeypatch):
+        for given in MORE.values():
+            line = ["sh", "-c", "exit 3"]
+            assert pyunshare.run(line, **given).returncode == 3
+            with pytest.raises(FileNotFoundError):
+                pyunshare.run(["no-such-program"], **given)
+
+
+GARBAGE = """
+import gc, os, pyunshare
+class Cycle:
+    def __init__(self):
+        self.me = self
+    def __del__(self):
+        if os.getpid() != pid:
+            os.write(1, b"finalized")
+pid = os.getpid()
+for allocations in range(10, 400, 5):
+    gc.set_threshold(100000)
+    gc.collect()
+    Cycle()
+    gc.set_threshold(allocations)
+    pyunshare.run(["true"], map_root_user=True, pid=True, kill_child=True)
+print(gc.isenabled())
+"""
+
+
+def test_a_copy_collects_no_garbage() -> None:
+    """Finalizers of the calling process are its own to call."""
+    assert python(GARBAGE) == (0, "True\n", "")
 
 
 def test_a_process_with_threads_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
