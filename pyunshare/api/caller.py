@@ -52,13 +52,23 @@ def _may_set_signals() -> bool:
 def ignored_signals(status: str) -> list[int]:
     """Return the signals that this process ignores."""
     ignored = field(status, "SigIgn")
-    if not ignored:
-        return [
-            number
-            for number in map(int, _signal.valid_signals())
-            if _signal.getsignal(number) == _signal.SIG_IGN
-        ]
-    bits = int(ignored, 16)
+    if ignored:
+        return _numbers(ignored)
+    return [
+        number
+        for number in map(int, _signal.valid_signals())
+        if _signal.getsignal(number) == _signal.SIG_IGN
+    ]
+
+
+def caught_signals(status: str) -> list[int]:
+    """Return the signals that this process has a handler for, which may be one in C."""
+    caught = field(status, "SigCgt")
+    return _numbers(caught) if caught else [*map(int, _signal.valid_signals())]
+
+
+def _numbers(mask: str) -> list[int]:
+    bits = int(mask, 16)
     return [number for number in range(1, bits.bit_length() + 1) if bits >> (number - 1) & 1]
 
 

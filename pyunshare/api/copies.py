@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ..messages import run_and_exit
 from ..options.request import Request
 from ..syscalls import CLONE_NEWTIME, clone
-from .caller import ignored_signals, open_files, own_status
-from .intermediate import copy_process, do_job, load_all, needs_fork
+from .caller import open_files, own_status
+from .intermediate import copy_process, do_job, load_all, needs_fork, placement
 from .job import STANDARD_FILES, job_and_files
 from .plan import Plan
 from .status import Reporter, UnavailableError
@@ -36,13 +36,13 @@ def begin(
     Signals are blocked. Raises UnavailableError in a subinterpreter without ctypes.
     """
     reporter = Reporter(theirs.fileno())
-    others = open_files()
+    where = placement(files, job["fds"], open_files(), reporter.fd)
     collects = gc.isenabled()
     gc.disable()  # what becomes garbage in the copy is none
     try:
         pid, is_inside = _copy(plan.request, job)
         if pid == 0:
-            run_and_exit(reporter, do_job, job, plan.request, files, others, reporter, is_inside)
+            run_and_exit(reporter, do_job, job, plan.request, where, reporter, is_inside)
         process.pid, process._child_created = pid, True
     except RuntimeError:
         raise UnavailableError from None
@@ -87,7 +87,7 @@ def call_and_become_program(plan: Plan, channel: int, parent: int) -> NoReturn:
 
 
 def _become_program(plan: Plan, reporter: Reporter, parent: int) -> int:
-    plan.ignored = ignored_signals(own_status())
+    plan.take_status(own_status(), [_signal.SIGCHLD])
     given = {
         **dict.fromkeys(STANDARD_FILES, -1),
         **dict.fromkeys(("cwd", "gid", "gids"), None),
@@ -98,4 +98,5 @@ def _become_program(plan: Plan, reporter: Reporter, parent: int) -> int:
     }
     job, files = job_and_files(plan, given)
     job["parent"] = parent
-    return do_job(job, plan.request, files, open_files(), reporter)
+    where = placement(files, job["fds"], open_files(), reporter.fd)
+    return do_job(job, plan.request, where, reporter)

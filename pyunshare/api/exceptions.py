@@ -73,14 +73,9 @@ def launch_errors() -> Iterator[None]:
     try:
         yield
     except Failure as failure:
-        raise error_for(failure) from None
-
-
-def error_for(failure: Failure) -> LaunchError | UsageError:
-    """Return the error to raise for what the launch code has raised."""
-    if not failure.step:
-        return UsageError(str(failure))
-    return launch_error(failure.message, failure.errno, failure.step, failure.path)
+        if not failure.step:
+            raise UsageError(str(failure)) from None
+        raise launch_error(failure.message, failure.errno, failure.step, failure.path) from None
 
 
 @cache

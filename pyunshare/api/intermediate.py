@@ -14,11 +14,10 @@ import posix
 import sys
 
 from ..errors import Failure
-from ..launch.processes import reset_sigchld
 from ..launch.program import execute_file, start_program
 from ..launch.startup import reserve_stdio_fds
 from ..launch.steps import enter, require_c_library
-from ..messages import run_and_exit
+from ..messages import STANDARD_ERROR, run_and_exit
 from ..options.parser import take_options
 from ..options.request import Request
 from ..syscalls import (
@@ -40,6 +39,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any, NoReturn
 
+    Placement = tuple[list[tuple[int, int]], list[int], list[int], list[int]]
+
+STANDARD_FDS = {0, 1, 2}
+
 OUTSIDE = 0  # the id of a parent in another PID namespace: pid_namespaces(7)
 
 # Of a record with a part of a job, in bytes, and of the files that come with one
@@ -54,25 +57,25 @@ _is_loaded = False  # all that a launch may need
 def do_job(
     job: "dict[str, Any]",
     request: Request,
-    files: "list[int]",
-    others: "list[int]",
+    placement: "Placement",
     reporter: Reporter,
     is_inside: bool = False,
 ) -> int:
     """Do a launch and become the program; return its status in the parent of a forked one.
 
-    The program gets the files at the descriptors that the job has for them. All ``others``, which
-    may have been closed by now, are closed. Where this process ``is_inside`` the new namespaces
-    from its beginning, it is the forked one.
+    Signals that this process has a handler for are those of the job. Where it ``is_inside`` the
+    new namespaces from its beginning, it is the forked one.
     """
     try:
-        reporter.fd = _place_files(files, job["fds"], others, reporter.fd)
+        reporter.fd = _place_files(placement, job["fds"], reporter.fd)
         _set_up(job)
     except OSError as error:
         return reporter.refuse(error)
-    reserve_stdio_fds()
-    set_signals(job["ignored"], job["blocked"])
-    reset_sigchld()
+    if not {*job["fds"]} >= STANDARD_FDS:
+        reserve_stdio_fds()
+    set_signals(job["reset"], _signal.SIG_DFL)
+    set_signals(job["ignored"], _signal.SIG_IGN)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, job["blocked"])
     if request.kill_child is not None:
         require_c_library()
     if is_inside or not needs_fork(request):
@@ -153,12 +156,13 @@ def _die_with(parent: int, signal: int) -> None:
         posix._exit(1)
 
 
-def set_signals(ignored: "Iterable[int]", blocked: "Iterable[int]") -> None:
-    """Have these signals ignored and these blocked, and all others as execve(2) leaves them."""
-    for signal in _signal.valid_signals():
-        if signal not in (_signal.SIGKILL, _signal.SIGSTOP):
-            _signal.signal(signal, _signal.SIG_IGN if signal in ignored else _signal.SIG_DFL)
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, blocked)
+def set_signals(signals: "Iterable[int]", disposition: "Any") -> None:
+    """Have these signals ignored, or their default done."""
+    for signal in signals:
+        try:
+            _signal.signal(signal, disposition)
+        except OSError:
+            pass  # it is SIGKILL, or the like; or a seccomp(2) filter refuses that
 
 
 # ---- a new interpreter --------------------------------------------------------------------------
@@ -166,6 +170,7 @@ def set_signals(ignored: "Iterable[int]", blocked: "Iterable[int]") -> None:
 
 def main() -> "NoReturn":
     """Serve at the socket that is the standard input, in the way that ``sys.argv`` says."""
+    set_signals(_signal.valid_signals(), _signal.SIG_DFL)
     if sys.argv[1] == "hint":
         run_and_exit(Reporter(-1), _send_hint, 0)
     if sys.argv[1] == "once":
@@ -235,9 +240,9 @@ def _serve_once(control: "_socket.socket", has_begun: int, parent: int) -> int:
 def _touch_memory(fd: int) -> None:
     """Do what a launch does, to no effect: memory is only copied when it is first written to."""
     marshal.loads(marshal.dumps(dict(posix.environ)))
-    _place_files([], [], [], fd)
+    _place_files(placement([], [], [], fd), [], fd)
     _set_environment(dict(posix.environ))
-    set_signals((), _signal.valid_signals())
+    set_signals([_signal.SIGPIPE], _signal.SIG_DFL)
     request = Request.from_options(take_options(["--map-root-user"]))
     request.check_setgroups()
     try:
@@ -265,7 +270,8 @@ def _receive_and_do(reporter: Reporter, begin: bytes, files: "list[int]") -> int
     except OSError as error:
         return reporter.refuse(error)
     request = Request.from_options(take_options(job["options"]))
-    return do_job(job, request, files, others, reporter)
+    where = placement(files, job["fds"], others, reporter.fd)
+    return do_job(job, request, where, reporter)
 
 
 def _send_hint(channel: int) -> int:
@@ -275,7 +281,7 @@ def _send_hint(channel: int) -> int:
     from ..launch.rehearsal import rehearse
 
     job = _receive_job(channel, b"", [])
-    set_signals((), ())
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     _set_environment(job["environ"])
     request = Request.from_options(take_options(job["options"]))
     hints = Hints("pyunshare", [*job["options"], "--", *job["argv"]], request)
@@ -327,31 +333,43 @@ def _receive_part(channel: "_socket.socket") -> "tuple[bytes, list[int]]":
     ]
 
 
-def _place_files(
+def placement(
     files: "list[int]", targets: "list[int]", others: "list[int]", channel: int
-) -> int:
-    """Give the files these descriptors, and close all others; return where the channel is then."""
-    taken = {*targets, 0, 1, 2}
+) -> "Placement":
+    """Return how to give the files these descriptors and to close all others but the channel.
+
+    These are pairs of a file and its place, the files to be moved out of the way before that,
+    those that are in their place already, and those to be closed, which may be by then.
+    """
     to_move = [(file, target) for file, target in zip(files, targets) if file != target]
-    copies: dict[int, int] = {}  # of what is where another file comes
-    left: set[int] = set()
-    for file in {channel, *(file for file, _ in to_move)} & taken:
+    taken = {*targets, 0, 1, 2}
+    in_the_way = [*({channel, *(file for file, _ in to_move)} & taken)]
+    to_close = {*others, *(file for file, _ in to_move)} - {*targets, channel}
+    return to_move, in_the_way, [*({*targets} & {*files})], [*to_close]
+
+
+def _place_files(placement: "Placement", targets: "list[int]", channel: int) -> int:
+    """Place files, and return where the channel is then."""
+    to_move, in_the_way, in_place, to_close = placement
+    copies: dict[int, int] = {}
+    for file in in_the_way:
         found = [posix.dup(file)]
-        while found[-1] in taken:
+        while found[-1] in targets or found[-1] <= STANDARD_ERROR:
             found.append(posix.dup(file))
         copies[file] = found.pop()
-        left.update(found)
-    for file in {*targets} & {*files}:
+        to_close += [fd for fd in found if fd not in targets]
+    for file in in_place:
         posix.set_inheritable(file, True)
     for file, target in to_move:
         posix.dup2(copies.get(file, file), target)
-    end = copies.get(channel, channel)
-    for fd in {*others, *left, *copies.values(), channel} - {*targets, end}:
-        try:
-            posix.close(fd)
-        except OSError:
-            pass
-    return end
+        if file in copies:
+            to_close.append(copies[file])
+    if channel in copies and channel not in targets:
+        to_close.append(channel)
+    for fd in to_close:
+        if fd != copies.get(channel):
+            posix.closerange(fd, fd + 1)  # an exception would take long
+    return copies.get(channel, channel)
 
 
 def _set_up(job: "dict[str, Any]") -> None:

@@ -65,6 +65,7 @@ def job_and_files(plan: Plan, given: Mapping[str, Any]) -> tuple[dict[str, Any],
         "group": given["gid"],
         "groups": given["gids"],
         "ignored": plan.ignored,
+        "reset": plan.reset,
         "blocked": plan.blocked,
         "parent": os.getpid(),
     }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from ..launch.program import SHELL, filter_env
+from .caller import caught_signals, ignored_signals
 from .kwargs import KEYWORDS, given_options, request_for
 from .original import SubprocessPopen
 
@@ -48,12 +49,21 @@ class Plan:
         self.preexec_fn = keywords.pop("preexec_fn", None)
         self.keywords = keywords
         self.status = ""  # of this thread, as proc_pid_status(5) has it
-        # The signals that the program is to have blocked, and those that it is to ignore
+        # The signals that the program is to have blocked, those that it is to ignore, and those
+        # that this process handles in another way than it is to
         self.blocked: list[int] = []
         self.ignored: list[int] = []
+        self.reset: list[int] = []
         # The descriptors that the program gets beside the standard ones, and whether no others
         self.pass_fds = tuple(keywords.get("pass_fds", ()))
         self.close_fds = bool(keywords.get("close_fds", True) or self.pass_fds)
+
+    def take_status(self, status: str, set_back: Container[int] = ()) -> None:
+        """Note what a program inherits from this thread; some signals are set back for it."""
+        self.status = status
+        ignored = ignored_signals(status)
+        self.ignored = [number for number in ignored if number not in set_back]
+        self.reset = [*caught_signals(status), *{*ignored}.difference(self.ignored)]
 
     def check_bytes(self) -> None:
         """Raise what subprocess raises for arguments and variables that execve(2) cannot pass."""

@@ -29,11 +29,10 @@ from functools import partial
 from subprocess import PIPE, CalledProcessError, CompletedProcess, TimeoutExpired
 from typing import TYPE_CHECKING, Any, Callable
 
-from ..errors import Failure
-from .caller import can_be_copied, ignored_signals, own_status
+from .caller import can_be_copied, own_status
 from .copies import begin as begin_in_copy
 from .copies import call_and_become_program
-from .exceptions import LaunchError, error_for, launch_error
+from .exceptions import LaunchError, launch_error, launch_errors
 from .hint import find_hint
 from .interpreter import begin as begin_in_interpreter
 from .job import job_and_files, receive
@@ -62,8 +61,10 @@ PIPES = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")  #
 
 PEEK = int(_socket.MSG_PEEK | _socket.MSG_DONTWAIT)
 
-# What Python sets to "ignore" at its start; subprocess takes that back unless it is told not to
-IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+# The signals that the program is not to ignore. Python does ignore the last two, from its start;
+# subprocess takes that back unless it is told not to.
+SET_BACK_ALWAYS = (signal.SIGCHLD,)
+SET_BACK = (*SET_BACK_ALWAYS, signal.SIGPIPE, signal.SIGXFSZ)
 
 # What has another process begin a job
 Begin = Callable[
@@ -100,17 +101,15 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
     def __init__(self, args: Any, *positional: Any, **keywords: Any) -> None:
         plan = Plan.__new__(Plan)
         try:
-            plan.__init__(args, positional, keywords)  # type: ignore[misc]
-            self._start(plan)
+            with launch_errors():
+                plan.__init__(args, positional, keywords)  # type: ignore[misc]
+                self._start(plan)
             self.args = args
-        except BaseException as reason:
+        except BaseException as error:
             self._kill_and_reap()
-            error = error_for(reason) if isinstance(reason, Failure) else reason
             if isinstance(error, LaunchError):
                 error.find_hint = partial(find_hint, plan.options, plan.argv)
-            if error is reason:
-                raise
-            raise error from None
+            raise
 
     def send_signal(self, sig: int) -> None:
         """Send a signal to the program, also where a process of ours waits for it."""
@@ -137,15 +136,12 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
         if a_thread_can_do(plan) and start_by_thread(self, plan):
             return
         with signals_blocked() as blocked:  # so that no handler's exception leaves a file open
-            plan.blocked, plan.status = [*blocked], own_status()
-        plan.ignored = [
-            number
-            for number in ignored_signals(plan.status)
-            if number not in IGNORED_BY_PYTHON or not plan.keywords.get("restore_signals", True)
-        ]
+            plan.blocked, status = [*blocked], own_status()
+        restores = plan.keywords.get("restore_signals", True)
+        plan.take_status(status, SET_BACK if restores else SET_BACK_ALWAYS)
         ways = [
             *([self._launcher.begin] if self._launcher else []),
-            *([begin_in_copy] if can_be_copied(plan.status) else []),
+            *([begin_in_copy] if can_be_copied(status) else []),
             begin_in_interpreter,
         ]
         while not self._start_by_other(plan, ways.pop(0)):
