@@ -236,6 +236,49 @@ def test_many_descriptors(way: dict[str, Any]) -> None:
             os.close(file)
 
 
+def test_files_come_to_any_place() -> None:
+    """At each other's places, at standard ones, several times, with the channel in the way."""
+    generator = random.Random(0)
+
+    def action() -> str:
+        for number in job_files:
+            os.dup2(os.memfd_create(str(number)), number, inheritable=False)
+        for fd in caller.open_files():
+            if fd not in (*job_files, told):
+                os.closerange(fd, fd + 1)
+        given = {fd: os.readlink(f"/proc/self/fd/{fd}") for fd in job_files}
+        where = intermediate.placement(files, targets, [*job_files], channel)
+        end = intermediate._place_files(where, targets, channel)
+        expected = {target: given[file] for file, target in zip(files, targets)}
+        expected[end] = given[channel]
+        found = {
+            fd: os.readlink(f"/proc/self/fd/{fd}")
+            for fd in caller.open_files()
+            if fd != told and os.path.islink(f"/proc/self/fd/{fd}")
+        }
+        inheritable = {fd for fd in found if os.get_inheritable(fd)}
+        return "right" if (found, inheritable) == (expected, {*targets}) else f"{found} {expected}"
+
+    for _ in range(150):
+        job_files = generator.sample(range(9), generator.randint(2, 9))
+        channel, told = job_files[0], 40
+        files = [generator.choice(job_files[1:]) for _ in range(generator.randint(0, 6))]
+        targets = generator.sample(range(9), len(files))
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.dup2(writer, told)
+            try:
+                os.write(told, action().encode())
+            except BaseException as error:
+                os.write(told, repr(error).encode())
+            os._exit(0)
+        os.close(writer)
+        os.waitpid(pid, 0)
+        assert os.read(reader, 1000) == b"right", (files, targets, channel)
+        os.close(reader)
+
+
 @each_backend
 def test_long_arguments_and_environment(way: dict[str, Any]) -> None:
     """More than a socket holds."""
