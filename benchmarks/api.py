@@ -140,8 +140,9 @@ def main() -> None:
     print(f"CPython {platform.python_version()}, {kernel}; {options.rounds} rounds")
     table("A thread, small", ((kind, bar) for kind, bar, _ in BY_THREAD), *chosen)
     table("A copy, small", ((kind, bar) for kind, bar, _ in BY_PROCESS), *chosen)
+    most_page_tables = caller.MOST_PAGE_TABLES
     crossing(options.rounds // 3)
-    caller.MOST_PAGE_TABLES = 256
+    caller.MOST_PAGE_TABLES = most_page_tables
     with pyunshare.Launcher() as launcher:
         rows = [(kind, bar) for kind, _, bar in BY_PROCESS]
         table("A Launcher, small", rows, *chosen, launcher.run)

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 # Page tables of a process up to which it is faster to copy them than to start an interpreter
-MOST_PAGE_TABLES = 256  # kB
+MOST_PAGE_TABLES = 512  # kB
 
 
 def own_status() -> str:
