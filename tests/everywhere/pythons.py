@@ -94,7 +94,7 @@ for each in *.deb; do dpkg -x "$each" /opt/minimal; done
 """
 KIT = "/opt/kit"
 HIDING = "import os, posix\nfor each in (os, posix):\n    del each.{}\n"
-TESTS_OF_THE_INTERFACE = "tests/test_api.py tests/test_api_edges.py"
+TESTS_OF_THE_INTERFACE = "tests/test_api.py"
 
 
 @contextlib.contextmanager
