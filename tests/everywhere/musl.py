@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from tests.everywhere.environment import Visit
-from tests.everywhere.pythons import SOURCES, WITH_REFERENCE, Build
+from tests.everywhere.pythons import PACKAGES_OF_DEBIAN, SOURCES, BuildFromSource
 
 # Debian has musl, but nothing that was compiled for it. musl has no headers of the kernel. Threads
 # get a larger stack than its 128 kB, which Python's own recursion would be too much for.
 MUSL = f"""{SOURCES}
 apt-get -qq install --no-install-recommends \
-    autoconf automake libltdl-dev libtool musl-dev musl-tools python3-pexpect
+    autoconf automake libltdl-dev libtool musl-dev musl-tools
 apt-get -qq source python3.13
 apt-get -qq source libffi
 apt-get -qq source --tar-only zlib
@@ -41,25 +40,13 @@ make -s -j2
 make -s install
 cd /
 rm -r /usr/src/here
-
-# Those of Debian's packages that are written in Python alone
-packages=$(/opt/python/bin/python3 -c 'import site; print(site.getsitepackages()[-1])')
-mkdir -p "$packages"
-echo /usr/lib/python3/dist-packages >"$packages/debian.pth"
-/opt/python/bin/python3 -c 'import ctypes, pexpect, pytest, zlib'
+{PACKAGES_OF_DEBIAN}/opt/python/bin/python3 -c 'import ctypes, pexpect, pytest, zlib'
 """
 
 
-class BuildWithMusl(Build):
-    """As the others, but the tests run without tox, for which there is no musl here."""
-
-    def tests(self, visit: Visit) -> None:
-        """Run the tests by Debian's pytest."""
-        pytest = f"HYPOTHESIS_PROFILE=few {self.python} -m pytest -m 'not thorough'"
-        self._run("tests", f"{WITH_REFERENCE}; {pytest}", visit)
-
-
-ENVIRONMENTS = BuildWithMusl("trixie", "trixie-musl", MUSL, "/opt/python/bin/python3").environments(
+ENVIRONMENTS = BuildFromSource(
+    "trixie", "trixie-musl", MUSL, "/opt/python/bin/python3"
+).environments(
     "cpython-musl",
     "CPython 3.13 with musl",
     "trixie's sources of python3.13, libffi and zlib, with its musl-gcc",

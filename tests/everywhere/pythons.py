@@ -20,6 +20,14 @@ apt-get -qq install --no-install-recommends dpkg-dev gcc libc6-dev make pkgconf
 mkdir -p /usr/src/here
 cd /usr/src/here
 """
+# Those that are written in Python alone
+PACKAGES_OF_DEBIAN = """
+apt-get -qq install --no-install-recommends python3-hypothesis python3-pexpect python3-pytest \
+    python3-pytest-timeout
+packages=$(/opt/python/bin/python3 -c 'import site; print(site.getsitepackages()[-1])')
+mkdir -p "$packages"
+echo /usr/lib/python3/dist-packages >"$packages/debian.pth"
+"""
 FREE_THREADED = f"""{SOURCES}
 apt-get -qq install --no-install-recommends libffi-dev libssl-dev zlib1g-dev
 apt-get -qq source python3.13
@@ -29,6 +37,7 @@ make -s -j2
 make -s install
 cd /
 rm -r /usr/src/here
+{PACKAGES_OF_DEBIAN}
 """
 WITH_REFERENCE = "export PYUNSHARE_REFERENCE=$(tests/fetch_reference)"
 DEBUG = """
@@ -57,8 +66,8 @@ class Build(NamedTuple):
 
     def tests(self, visit: Visit) -> None:
         """Run the tests."""
-        minor = self.python.rpartition("python3.")[2].partition("-")[0].rstrip("t")
-        tox = f"run -e py3{minor} -x testenv:py3{minor}.base_python={self.python}"
+        name = "py3" + self.python.rpartition("python3.")[2].partition("-")[0]  # or tox complains
+        tox = f"run -e {name} -x testenv:{name}.base_python={self.python}"
         self._run("tests", f".ci/run {tox}", visit)
 
     def launches(self, visit: Visit) -> None:
@@ -79,6 +88,15 @@ class Build(NamedTuple):
             Environment(name, purpose, made, self.tests),
             Environment(f"{name}-launches", purpose, made, self.launches),
         ]
+
+
+class BuildFromSource(Build):
+    """One in /opt/python, with which the tests run by Debian's pytest, without tox and pip."""
+
+    def tests(self, visit: Visit) -> None:
+        """Run the tests."""
+        pytest = f"HYPOTHESIS_PROFILE=few {self.python} -m pytest -m 'not thorough'"
+        self._run("tests", f"{WITH_REFERENCE}; {pytest}", visit)
 
 
 # ---- what not every Python has ------------------------------------------------------------------
@@ -159,7 +177,7 @@ ENVIRONMENTS = [
     *Build("sid", "sid-debug", DEBUG, "/usr/bin/python3.15-dbg").environments(
         "debug-3.15", "CPython 3.15 with checks of itself", "python3.15-dbg of sid"
     ),
-    *Build(
+    *BuildFromSource(
         "trixie", "trixie-free-threaded", FREE_THREADED, "/opt/python/bin/python3.13t"
     ).environments(
         "free-threaded",
