@@ -78,6 +78,7 @@ def test_no_python_runs_the_tests_twice(
 ) -> None:
     """That of tox runs all of them already."""
     monkeypatch.setenv("TOX_DISCOVER", sys.executable)
+    monkeypatch.setenv("PATH", "/nonexistent")
     own = f"py3{sys.version_info[1]}"
     assert own not in everything.pythons()
     monkeypatch.setattr(sys, "version_info", (3, 99))
