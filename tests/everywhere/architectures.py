@@ -48,9 +48,7 @@ def header(bits: int, order: str, number: int) -> bytes:
 ARCHITECTURES = (
     Architecture("armhf", "bookworm", "qemu-arm-static", "32 bits", header(32, "little", 40)),
     Architecture("s390x", "bookworm", "qemu-s390x-static", "big-endian", header(64, "big", 22)),
-    Architecture(
-        "ppc64el", "bookworm", "qemu-ppc64le-static", "pages of 64 kB", header(64, "little", 21)
-    ),
+    Architecture("ppc64el", "bookworm", "qemu-ppc64le-static", "POWER", header(64, "little", 21)),
     Architecture(
         "riscv64",
         "sid",
@@ -121,7 +119,7 @@ python3 -m pytest -p no:cacheprovider tests/test_structures.py tests/test_system
 ENVIRONMENTS = [
     Environment(
         each.name,
-        f"{each.name}: {each.purpose}",
+        each.purpose,
         f"python3 of {each.suite} for {each.name}, unpacked, by {each.emulator}",
         functools.partial(emulate, each),
     )

@@ -97,6 +97,14 @@ def kernel(suite: str, arch: str, path: Path) -> None:
     shutil.rmtree(directory)
 
 
+def system(arch: str, path: Path) -> None:
+    """Unpack what a machine starts with, and compile the modules where this machine can."""
+    unpacked.system("bookworm", arch, PACKAGES, path)
+    compiling = "exec python3 -m compileall -q /usr/lib/python3*"
+    line = ["chroot", path, "/bin/sh", "-c", compiling]
+    subprocess.run(line, stderr=subprocess.DEVNULL, check=False)
+
+
 def start(
     visit: Visit, machine: Machine, suite: str, what: str, parameters: str, script: str
 ) -> None:
@@ -105,19 +113,17 @@ def start(
         raise CannotBeMade(f"no qemu: {machine.program} is missing")
     arch = machine.arch
     visit.say(f"getting the kernel of {suite} for {arch}")
-    root = functools.partial(unpacked.system, "bookworm", arch, PACKAGES)
+    make_kernel = functools.partial(kernel, suite, arch)
     with (
-        unpacked.kept(
-            f"kernel-{suite}-{arch}", functools.partial(kernel, suite, arch), visit.anew
-        ) as tree,
-        unpacked.kept(f"machine-{arch}", root, visit.anew) as system,
+        unpacked.kept(f"kernel-{suite}-{arch}", make_kernel, visit.anew) as tree,
+        unpacked.kept(f"machine-{arch}", functools.partial(system, arch), visit.anew) as root,
         compiled.programs(arch, visit.anew) as programs,
     ):
         (image,) = tree.glob("**/vmlinu[xz]*")
         (release,) = (path.name for path in tree.glob("**/lib/modules/*"))
         memory = visit.directory / "memory"
         with memory.open("wb") as file:
-            pack(file, files_of(system))
+            pack(file, files_of(root))
             for each in programs:
                 pack(file, files_of(each))
             pack(file, modules(tree))
