@@ -213,32 +213,40 @@ LAUNCHES = (
 SETTINGS = PREPARED + f"exec {PYTEST} tests/test_structures.py tests/everywhere/in_machine.py"
 
 
-def try_kernel(machine: Machine, suite: str, visit: Visit) -> None:
-    """Compare launches with the kernel of a suite, and those that its settings change."""
+def compare(machine: Machine, suite: str, visit: Visit) -> None:
+    """Compare launches with the kernel of a suite."""
     start(visit, machine, suite, "launches, without AppArmor", "apparmor=0", LAUNCHES)
+
+
+def change_settings(machine: Machine, suite: str, visit: Visit) -> None:
+    """Compare the launches that settings of the kernel of a suite change, and type hints."""
     with_apparmor = "apparmor=1 security=apparmor"
     start(visit, machine, suite, "settings, with AppArmor", with_apparmor, SETTINGS)
 
 
-def kernel_of(suite: str, name: str) -> Environment:
-    """Return the environment of the kernel of a suite."""
-    return Environment(
-        f"kernel-{name}",
-        f"the kernel of {suite}, and its settings",
-        "linux-image-cloud-amd64 in qemu, with python3 of bookworm",
-        functools.partial(try_kernel, PC, suite),
-    )
+def kernel_of(name: str, machine: Machine, suite: str) -> list[Environment]:
+    """Return the environments of the kernel of a suite."""
+    made = f"linux-image-cloud-{machine.arch} of {suite} in qemu, with python3 of bookworm"
+    return [
+        Environment(
+            name,
+            f"the kernel of {suite} for {machine.arch}",
+            made,
+            functools.partial(compare, machine, suite),
+        ),
+        Environment(
+            f"{name}-settings",
+            "limits, switches, control groups and AppArmor of that",
+            made,
+            functools.partial(change_settings, machine, suite),
+        ),
+    ]
 
 
 ENVIRONMENTS = [
-    kernel_of("bullseye", "5.10"),
-    kernel_of("bookworm", "6.1"),
-    kernel_of("trixie", "6.12"),
-    kernel_of("sid", "newest"),
-    Environment(
-        "arm64",
-        "arm64 as a whole system",
-        "linux-image-cloud-arm64 and python3 of bookworm in qemu",
-        functools.partial(try_kernel, ARM, "bookworm"),
-    ),
+    *kernel_of("kernel-5.10", PC, "bullseye"),
+    *kernel_of("kernel-6.1", PC, "bookworm"),
+    *kernel_of("kernel-6.12", PC, "trixie"),
+    *kernel_of("kernel-newest", PC, "sid"),
+    *kernel_of("arm64", ARM, "bookworm"),
 ]
