@@ -86,6 +86,11 @@ def test_a_signal_that_not_every_architecture_has(monkeypatch: pytest.MonkeyPatc
         signal_number("STKFLT")
 
 
+def test_a_signal_that_musl_does_not_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(_signal, "SIGCLD", raising=False)
+    assert signal_number("CLD") == _signal.SIGCHLD
+
+
 def test_error_numbers_are_those_of_this_machine() -> None:
     """They are written down, because to import errno takes long; so no architecture may differ."""
     for name in ("ENOENT", "ENOEXEC", "EBADF", "EACCES", "ENODEV", "ENOTDIR", "EINVAL"):
