@@ -1,8 +1,9 @@
 """Run all the tests: here with each Python, in quick environments, and in roots of other releases.
 
-.ci/run starts this, two jobs at a time: as root the tests have mounts of their own. It tells how
-far it is, and at the end what ran. What a job has printed is in .tox/logs, and shown if it failed.
-PYUNSHARE_ROOTS names the releases; if it is set, but empty, no root is made at all.
+.ci/run starts this, three jobs at a time: tests wait for half of the time, and as root have mounts
+of their own. It tells how far it is, and at the end what ran. What a job has printed is in
+.tox/logs, and shown if it failed. PYUNSHARE_ROOTS names the releases, if not those of ROOTS; if it
+is set, but empty, no root is made at all.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from tests.helpers import summaries
 HERE = Path(__file__).resolve().parent.parent
 LOGS = HERE / ".tox" / "logs"
 TOX = [sys.executable, "-m", "tox", "run"]
+AT_A_TIME = 3
+ROOTS = "trixie sid"
 SUPPORTED = range(9, 16)  # minor versions of CPython 3
 
 # What tells how far a job is: tox begins something, a root is made, pytest is at some per cent
@@ -64,16 +67,16 @@ def main() -> int:
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)
     sdist = build_sdist()
-    roots = os.environ.get("PYUNSHARE_ROOTS")
+    releases = suites()
     jobs = [
         Job("tests", [*TOX, "--installpkg", sdist, "-e", "tests"]),
-        *([] if roots == "" or os.geteuid() != 0 else [EVERYWHERE]),
-        *(root_job(suite) for suite in (roots or "").split()),
+        *(root_job(suite) for suite in releases),
+        *([EVERYWHERE] if releases else []),
         Job("lint, types", [*TOX, "-e", "lint,types"]),
         *(Job(name, [*TOX, "--installpkg", sdist, "-e", name]) for name in pythons()),
     ]
-    say(f"{len(jobs)} jobs, two at a time: {', '.join(job.name for job in jobs)}")
-    with ThreadPoolExecutor(2) as pool:
+    say(f"{len(jobs)} jobs, {AT_A_TIME} at a time: {', '.join(job.name for job in jobs)}")
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
         results = list(pool.map(do, jobs))
     failed = [job.name for job, (status, _) in zip(jobs, results) if status != 0]
     runs = [run for _, each in results for run in each]
@@ -91,6 +94,15 @@ def build_sdist() -> str:
     subprocess.run(line, cwd=HERE, check=True, stdout=subprocess.DEVNULL)
     (sdist,) = Path(line[-1]).iterdir()
     return str(sdist)
+
+
+def suites() -> list[str]:
+    """Return the releases in whose roots to run the tests, none for an ordinary user."""
+    asked = os.environ.get("PYUNSHARE_ROOTS", ROOTS).split()
+    if asked and os.geteuid() != 0:
+        say(f"skipped, as only root can make their roots: {', '.join(asked)}")
+        return []
+    return asked
 
 
 def root_job(suite: str) -> Job:

@@ -73,6 +73,20 @@ def test_one_failed_job_fails_all(
         assert capsys.readouterr().out.endswith("\n3 passed, 0 failed, 0 skipped\n")
 
 
+def test_roots_are_for_root(
+    everything: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PYUNSHARE_ROOTS", "bullseye sid")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert everything.suites() == ["bullseye", "sid"]
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert everything.suites() == []
+    assert "only root can make their roots: bullseye, sid\n" in capsys.readouterr().out
+    monkeypatch.setenv("PYUNSHARE_ROOTS", "")
+    assert everything.suites() == []
+    assert capsys.readouterr().out == ""
+
+
 def test_no_python_runs_the_tests_twice(
     everything: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
