@@ -290,6 +290,19 @@ def test_a_root_that_cannot_be_prepared_is_not_kept(made: list[str], tmp_path: P
     assert sorted(os.listdir(tmp_path)) == ["lock", "lock-working", "sid"]
 
 
+def test_the_command_needs_no_pytest() -> None:
+    """Nor anything else that a Python does not bring."""
+    code = (
+        "import sys; sys.modules['pytest'] = None\n"
+        "from tests.everywhere.command import main; sys.exit(main(['--list']))"
+    )
+    result = support.run(
+        [sys.executable, "-S", "-c", code], environment={"PYTHONPATH": str(support.CHECKOUT)}
+    )
+    assert (result.status, result.stderr) == (0, b"")
+    assert b"\narmhf" in result.stdout
+
+
 @needs("root", "compiler", "reference", "patchelf")
 def test_the_kit_is_for_everybody_under_any_name() -> None:
     directory = support.new_directory()

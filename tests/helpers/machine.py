@@ -16,11 +16,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
-from typing import Callable
-
-import pytest
+from typing import TYPE_CHECKING, Callable
 
 from tests.helpers import support
+
+if TYPE_CHECKING:  # it is not where only a question is asked
+    import pytest
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
@@ -166,11 +167,15 @@ def needs(*names: str) -> pytest.MarkDecorator:
     """Mark a test with what it needs; ``conftest.py`` acts on it before the test begins."""
     unknown = set(names) - {*PRIVILEGES, *KERNEL, *LIBRARIES, *PROGRAMS}
     assert not unknown, unknown
+    import pytest
+
     return pytest.mark.needs(*names)
 
 
 def check(names: Iterable[str]) -> None:
     """Skip, or fail where tools have to be there, what cannot run here."""
+    import pytest
+
     for name in names:
         if has(name):
             continue
@@ -181,6 +186,8 @@ def check(names: Iterable[str]) -> None:
 
 def check_options(words: Iterable[support.Word]) -> None:
     """Skip by name a command line with an option that the reference lacks."""
+    import pytest
+
     for word in words:
         text = os.fsdecode(word)
         option = text.partition("=")[0]
