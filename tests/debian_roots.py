@@ -101,14 +101,7 @@ class Root(NamedTuple):
         self, words: Sequence[str], environment: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run a program in here, and return what it has printed, stderr included."""
-        return subprocess.run(
-            self.line(words, environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        return run(self.line(words, environment))
 
     def install(self, *packages: str) -> None:
         """Install Debian packages. Raises RootError with apt's last word if that fails."""
@@ -152,15 +145,7 @@ def make(suite: str, path: Path, arch: str | None = None) -> Root:
     _check(suite, arch)
     options = ["--variant=minbase", *([f"--arch={arch}"] if arch else [])]
     debootstrap = ["debootstrap", *options, suite, str(path), mirror()]
-    done = subprocess.run(
-        [*isolated(), *debootstrap],
-        env={**os.environ, "LC_ALL": "C"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    done = run([*isolated(), *debootstrap], {**os.environ, "LC_ALL": "C"})
     if done.returncode != 0:
         raise RootError(f"cannot make {name_of(suite, arch)}: {_reason(done.stdout, path)}")
     for name in COPIED:
@@ -223,8 +208,27 @@ def _reason(output: str, path: Path) -> str:
 
 
 def _last_line(output: str) -> str:
-    lines = output.strip().splitlines() or ["it said nothing"]
-    return re.sub("^[EW]: ", "", lines[-1])
+    return re.sub("^[EW]: ", "", last_line(output))
+
+
+def last_line(output: str) -> str:
+    """Return the last line of what a program has printed: mostly why it failed."""
+    return (output.strip().splitlines() or ["it printed nothing"])[-1]
+
+
+def run(
+    line: Sequence[str | Path], environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program, and return what it has printed, stderr included."""
+    return subprocess.run(
+        line,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
 
 
 # ---- kept roots ---------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tests import debian_roots
 from tests.everywhere import unpacked
 from tests.everywhere.environment import CannotBeMade
 from tests.helpers.support import HELPERS
@@ -98,15 +99,9 @@ def _make(tools: Path, line: Sequence[str], source: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=tools / "tmp") as work:
         shutil.copy(source, work)
         there = f"/{Path(work).relative_to(tools)}"
-        done = subprocess.run(
-            ["chroot", tools, *(word.replace("@", there) for word in line)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        done = debian_roots.run(["chroot", tools, *(word.replace("@", there) for word in line)])
         if done.returncode != 0:
-            raise CannotBeMade(f"{line[0]}: {(done.stdout.splitlines() or ['it failed'])[-1]}")
+            raise CannotBeMade(f"{line[0]}: {debian_roots.last_line(done.stdout)}")
         shutil.copy(Path(work, target.name), target)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Callable, NamedTuple, TextIO
 
-from tests.debian_roots import Root, RootError
+from tests.debian_roots import Root, RootError, last_line
 from tests.helpers import summaries
 
 PATIENCE = 60.0  # minutes, for one program
@@ -115,16 +115,12 @@ class Visit:
             check=False,
         )
         if done.returncode != 0:
-            raise CannotBeMade(_last_line(self._said(position)))
+            raise CannotBeMade(last_line(self._said(position)))
 
     def _said(self, position: int) -> str:
         with open(self.log.name, encoding="utf-8", errors="replace") as file:
             file.seek(position)
             return file.read()
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it printed nothing"])[-1]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -142,7 +138,7 @@ def _part(what: str, text: str, minutes: float, trouble: str, status: int) -> Pa
     passed, failed, skipped = map(sum, zip(*found)) if found else (0, 0, 0)
     pythons = ", ".join(dict.fromkeys(summaries.PYTHON.findall(text)))
     if not found and not trouble:
-        trouble = _last_line(text)
+        trouble = last_line(text)
     if status != 0 and not failed and not trouble:
         trouble = f"status {status}"
     reasons = summaries.reasons_to_skip(text)

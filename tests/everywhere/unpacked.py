@@ -171,7 +171,6 @@ def _output(line: Sequence[str | Path], trouble: str, directory: Path | None = N
         check=False,
     )
     if done.returncode != 0:
-        said = done.stderr.strip().splitlines() or ["it said nothing"]
-        errors = [line[3:] for line in said if line.startswith("E: ")] or said[-1:]
-        raise CannotBeMade(trouble + errors[0])
+        errors = [line[3:] for line in done.stderr.splitlines() if line.startswith("E: ")]
+        raise CannotBeMade(trouble + (errors or [debian_roots.last_line(done.stderr)])[0])
     return done.stdout
