@@ -256,8 +256,12 @@ def takes(program: str, option: Option) -> bool:
 
 
 def lean_command() -> Program:
-    """The command under test without the searching that -m and site do, as when installed."""
-    if len(COMMAND) == 1:
+    """The command under test without the searching that -m and site do, as when installed.
+
+    pip's editable installation has no merged module beside its script, and leaves it to site.
+    """
+    library = Path(COMMAND[0]).resolve().parent.parent / "lib"
+    if len(COMMAND) == 1 and any(library.glob("python3*/*-packages/pyunshare/amalgamation.py")):
         return command()
     code = f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); "
     code += f"from pyunshare.command import main; main({NAME!r})"
