@@ -50,10 +50,10 @@ class Failure(Exception):
 
 def in_english(wording: "Wording") -> str:
     """Return the text of a message, each %s filled in."""
-    if isinstance(wording, str):
+    if not isinstance(wording, tuple):
         return wording
     text, *values = wording
-    return str(text) % tuple(in_english(v) if isinstance(v, tuple) else v for v in values)
+    return str(text) % tuple(map(in_english, values))
 
 
 def with_reason(message: str, errno: "int | None") -> str:

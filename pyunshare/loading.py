@@ -7,7 +7,7 @@ reads bytecode only where nobody else can have written it, and does without wher
 
 import posix
 import sys
-from _frozen_importlib_external import SourceFileLoader
+from _frozen_importlib_external import SourceFileLoader, cache_from_source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,20 +45,20 @@ def careful_loader() -> "type[SourceFileLoader]":
     class CarefulLoader(SourceFileLoader):
         def get_code(self, fullname: str) -> "CodeType | None":
             try:
+                check_bytecode(self.path)
                 return SourceFileLoader.get_code(self, fullname)
-            except (EOFError, ImportError, TypeError, ValueError):  # of marshal
+            except Exception:  # marshal has many for what is broken
                 return self.source_to_code(self.get_data(self.path), self.path)
-
-        def get_data(self, path: str) -> bytes:
-            if path[-4:] == ".pyc":
-                check_bytecode(path, self.path)
-            return SourceFileLoader.get_data(self, path)
 
     return CarefulLoader
 
 
-def check_bytecode(path: str, source: str) -> None:
-    """Raise OSError if others than those who may write the source may write this bytecode."""
+def check_bytecode(source: str) -> None:
+    """Raise OSError if others than those who may write the source may write its bytecode.
+
+    It does so, too, if there is none.
+    """
+    path = cache_from_source(source)
     allowed = posix.stat(source)
     for each in (path, path.rpartition("/")[0]):
         status = posix.stat(each)

@@ -180,6 +180,7 @@ def clone(flags: int, signal: int) -> int:
     ``signal`` is sent to the parent when the copy ends. Neither Python nor the C library is told of
     the copy. Raises OSError, before Linux 5.3 always.
     """
-    fields = (flags, 0, 0, 0, signal, 0, 0, 0)  # struct clone_args
-    arguments = b"".join(field.to_bytes(8, sys.byteorder) for field in fields)
+    # struct clone_args: eight numbers of 64 bits, all 0 but the first and the fifth
+    first, fifth = flags.to_bytes(8, sys.byteorder), signal.to_bytes(8, sys.byteorder)
+    arguments = first + bytes(24) + fifth + bytes(24)
     return call("syscall", SYS_CLONE3, arguments, len(arguments))

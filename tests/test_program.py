@@ -30,8 +30,9 @@ from hypothesis import strategies as st
 
 from pyunshare.errors import Failure
 from pyunshare.launch import login_shell as login_shells
+from pyunshare.launch.environ import filter_env
 from pyunshare.launch.login_shell import start_login_shell
-from pyunshare.launch.program import DEFAULT_PATH, filter_env, getenv, start_program
+from pyunshare.launch.program import DEFAULT_PATH, getenv, start_program
 from tests.helpers import profiles, support
 from tests.helpers.c_library import execve, execvp, shell_of_user
 from tests.helpers.machine import needs

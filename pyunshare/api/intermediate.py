@@ -91,7 +91,8 @@ def do_job(
             reporter.send(FORKED + (str(child.pid).encode() if is_known else b""))
             reporter.close()
         except BaseException:
-            child.cancel()
+            child.close_lock()
+            child.wait_for_end()
             raise
         child.release()
         return child.wait()

@@ -6,7 +6,8 @@ import os
 from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
-from ..launch.program import SHELL, filter_env
+from ..launch.environ import filter_env
+from ..launch.program import SHELL
 from .caller import caught_signals, ignored_signals
 from .kwargs import KEYWORDS, given_options, request_for
 from .original import SubprocessPopen

@@ -1,8 +1,20 @@
-"""The environment of this process as the C library has it: environ(7)."""
+"""What a launch rarely does to an environment: environ(7)."""
 
 import posix
 
+from ..syscalls import fsencode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .program import Environment
+
 _kept: "list[object]" = []  # blocks that the C library uses and does not own
+
+
+def filter_env(given: "Environment", names: "list[str]") -> "Environment":
+    """Return the variables of these names, the last one first, as util-linux orders such a list."""
+    wanted = [fsencode(name) for name in reversed(names) if name]
+    return {name: given[name] for name in wanted if name in given}
 
 
 def restore_variable(name: bytes, given: bytes) -> None:

@@ -125,7 +125,7 @@ class Child:
                 posix._exit(1)
 
     def close_lock(self) -> None:
-        """In the child: close the lock, where nothing more will be asked of it."""
+        """Close the lock: in the parent, this ends a child that has not been released."""
         if self._lock:
             self._lock.close()
 
@@ -133,12 +133,6 @@ class Child:
         """In the parent: let the child go on if it waits for that."""
         if self._lock:
             self._lock.release(CHILD)
-
-    def cancel(self) -> None:
-        """In the parent: end the child, which has not been released."""
-        if self._lock:
-            self._lock.close()
-        self.wait_for_end()
 
     def wait_for_end(self) -> None:
         """In the parent: wait until the child has ended, however it does."""

@@ -19,12 +19,6 @@ NAME_MAX = 255  # <linux/limits.h>, in bytes
 PATH_MAX = 4096
 
 
-def filter_env(given: "Environment", names: "list[str]") -> "Environment":
-    """Return the variables of these names, the last one first, as util-linux orders such a list."""
-    wanted = [fsencode(name) for name in reversed(names) if name]
-    return {name: given[name] for name in wanted if name in given}
-
-
 def getenv(name: str, env: "Environment | None") -> "str | None":
     """Return the value of a variable, as getenv(3) does."""
     value = (posix.environ if env is None else env).get(fsencode(name))

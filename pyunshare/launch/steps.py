@@ -23,14 +23,13 @@ from ..syscalls import (
 )
 from .mounts import mount_kernel_files, set_propagation
 from .processes import Child, SyncLock, reset_sigchld
-from .program import filter_env, start_program
+from .program import start_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable
 
     from ..messages import AnyReporter, Reporter
-    from ..options.idmaps import IdMap
     from ..options.request import Request
 
 SETGROUPS = "/proc/self/setgroups"
@@ -49,6 +48,8 @@ def launch(request: "Request", argv: "list[str]", reporter: "Reporter") -> int:
         reporter.prepare_hints()
     env = None  # this process's own
     if request.clear_env:
+        from .environ import filter_env
+
         env = filter_env(posix.environ, request.kept_variables)
     reset_sigchld()
 
@@ -96,8 +97,7 @@ def enter(
         if lock and request.needs_helper:
             binder = helpers.start_binder(request, lock, reporter)
             mapper = helpers.start_mapper(request, lock, reporter)
-        _change_group(request.groups.owner, reporter)
-        _change_user(request.users.owner, reporter)
+        _change_credentials(request.users.owner, request.groups.owner, reporter)
         checked("unshare", "unshare failed", unshare, request.flags)
         if mapper:
             mapper.do_job()
@@ -126,9 +126,7 @@ def enter(
             child.close_lock()
     elif lock:
         lock.close()
-    _map_caller(request.users)
-    _map_caller_group(request)
-    _control_setgroups(request)
+    _map_caller(request)
     _change_propagation(request)
     if request.binfmt_misc is not None:
         binfmt.register_early(request)
@@ -137,8 +135,7 @@ def enter(
     _mount_proc(request)
     if request.binfmt_misc is not None:
         binfmt.mount_binfmt_misc(request)
-    _change_group(request.gid, reporter)
-    _change_user(request.uid, reporter)
+    _change_credentials(request.uid, request.gid, reporter)
     if request.keeps_capabilities:
         keep_capabilities()
     if child and request.changes_credentials:  # which may have made the kernel forget it
@@ -155,16 +152,12 @@ def require_c_library() -> None:
         raise Failure(message, step="dlopen") from None
 
 
-def _change_group(gid: "int | None", reporter: "AnyReporter") -> None:
-    """Have this group only, if one is given: setgid(2)."""
+def _change_credentials(uid: "int | None", gid: "int | None", reporter: "AnyReporter") -> None:
+    """Have this group only, and be this user, where they are given: setgid(2), setuid(2)."""
     if gid is not None:
         checked("setgroups", "setgroups failed", posix.setgroups, [])
         checked("setgid", "setgid() failed", posix.setgid, _signed(gid))
         reporter.stop_loading()
-
-
-def _change_user(uid: "int | None", reporter: "AnyReporter") -> None:
-    """Be this user, if one is given: setuid(2)."""
     if uid is not None:
         checked("setuid", "setuid() failed", posix.setuid, _signed(uid))
         reporter.stop_loading()
@@ -184,25 +177,22 @@ def _set_clock_offsets(offsets: "dict[int, int]") -> None:
             write_file(CLOCK_OFFSETS, text, *wordings)
 
 
-def _map_caller(users: "IdMap") -> None:
-    """Map the one user that a process may map by itself: user_namespaces(7)."""
+def _map_caller(request: "Request") -> None:
+    """Map the one user and the one group that a process may map by itself: user_namespaces(7).
+
+    For the group, the kernel wants setgroups(2) denied, since Linux 3.19. Otherwise that is allowed
+    or denied for good as it was asked for.
+    """
+    users, groups, setgroups = request.users, request.groups, request.setgroups
     if users.is_single:
         _write_own("/proc/self/uid_map", f"{users.single} {users.caller} 1")
-
-
-def _map_caller_group(request: "Request") -> None:
-    """Map one group. The kernel wants setgroups(2) denied for that, since Linux 3.19."""
-    groups = request.groups
     if groups.is_single:
         request.check_setgroups()
-        _write_setgroups("deny")
+        setgroups = "deny"
+    if setgroups:
+        _write_setgroups(setgroups)
+    if groups.is_single:
         _write_own("/proc/self/gid_map", f"{groups.single} {groups.caller} 1")
-
-
-def _control_setgroups(request: "Request") -> None:
-    """Allow or deny setgroups(2) for good, unless the group map has just denied it."""
-    if request.setgroups and not (request.groups.is_single and request.setgroups == "deny"):
-        _write_setgroups(request.setgroups)
 
 
 def _write_own(path: str, text: str) -> None:

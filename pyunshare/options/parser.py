@@ -76,6 +76,6 @@ def _whole_name(beginning: str, word: str) -> str:
         raise Failure(("unrecognized option '%s%s'", "--", word[2:]), see_help=True)
     if len(candidates) > 1:
         ambiguous = "option '%s%s' is ambiguous; possibilities:", "--", word[2:]
-        listed = "".join(f" '--{name}'" for name in candidates)
+        listed = "".join([f" '--{name}'" for name in candidates])
         raise Failure(("%s%s", ambiguous, listed), see_help=True)
     return candidates[0]

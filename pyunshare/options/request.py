@@ -79,6 +79,7 @@ class Request:
 
     def check(self) -> None:
         """Raise Failure if the options, each of them good, do not go together."""
+        self.fork = self.fork or self.forward_signals or self.kill_child is not None
         if self.clock_offsets and not self.flags & CLONE_NEWTIME:
             raise Failure(
                 "options --monotonic and --boottime require unsharing of a time namespace (-T)"
@@ -139,16 +140,11 @@ def _bind(request: Request, name: str, value: "str | None") -> None:
 
 
 def _kill_child(request: Request, name: str, value: "str | None") -> None:
-    request.fork = True
     request.kill_child = _signal.SIGKILL
     if value is not None:
         from .signals import signal_number
 
         request.kill_child = signal_number(value)
-
-
-def _forward_signals(request: Request, name: str, value: None) -> None:
-    request.fork = request.forward_signals = True
 
 
 def _set_proc(request: Request, name: str, value: "str | None") -> None:
@@ -241,7 +237,7 @@ _ACTIONS: "dict[str, Callable[..., None]]" = {
     "time": _bind,
     "fork": _set,
     "kill-child": _kill_child,
-    "forward-signals": _forward_signals,
+    "forward-signals": _set,
     "mount-proc": _set_proc,
     "mount-binfmt": _mount_binfmt,
     "map-user": _map_id,
