@@ -59,10 +59,7 @@ def test_fish_need_not_be_new() -> None:
     assert "$(" not in (DIRECTORY / completions.FILES["fish"]).read_text()
 
 
-@pytest.mark.skipif(
-    not Path(sys.executable).with_name("pyunshare").exists(),
-    reason="pyunshare is not installed beside this Python, as tox does it",
-)
+@needs("installation")
 @pytest.mark.parametrize("shell", completions.FILES)
 def test_installed_file(shell: str) -> None:
     installed = Path(sys.prefix, "share", INSTALLED[shell])

@@ -18,9 +18,7 @@ from tests.helpers.machine import needs
 
 SCRIPT = Path(sys.executable).with_name("pyunshare")
 
-pytestmark = pytest.mark.skipif(
-    not SCRIPT.exists(), reason="pyunshare is not installed beside this Python, as tox does it"
-)
+pytestmark = needs("installation")
 
 
 @pytest.fixture(name="decoys_around")
@@ -127,6 +125,7 @@ VALUES = {"errno", "pyunshare.options.values"}
 ACCOUNTS = VALUES | {"pyunshare.options.accounts", "pyunshare.lines"}
 HELPERS = {"pyunshare.launch.helpers"}
 RANGES = HELPERS | VALUES | {"pyunshare.options.ranges"}
+ENVIRON = {"pyunshare.launch.environ"}
 KEEPING = C_LIBRARY | {"pyunshare.capabilities"}
 
 LOADED = {
@@ -145,7 +144,7 @@ LOADED = {
     "-f --forward-signals": FOR_UNSHARE,
     "-R /": FOR_UNSHARE,
     "-w /": FOR_UNSHARE,
-    "--clear-env": FOR_UNSHARE,
+    "--clear-env": FOR_UNSHARE | ENVIRON,
     "--propagation slave -m": C_LIBRARY,
     "-S 0": FOR_UNSHARE | VALUES,
     "-T --boottime 1": FOR_UNSHARE | VALUES,

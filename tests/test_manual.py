@@ -262,9 +262,6 @@ def test_example_prints_what_the_page_says(example: str) -> None:
 # ---- installed ----------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(
-    not Path(sys.executable).with_name("pyunshare").exists(),
-    reason="pyunshare is not installed beside this Python, as tox does it",
-)
+@needs("installation")
 def test_installed_page() -> None:
     assert INSTALLED.read_text() == SOURCE

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 from tests.helpers import support
@@ -119,6 +120,9 @@ KERNEL: dict[str, Callable[[], bool]] = {
     "binfmt_misc in a user namespace": lambda: _works(BINFMT_MISC),
     "child lists": lambda: os.path.exists(f"/proc/self/task/{os.getpid()}/children"),
 }
+INSTALLATIONS: dict[str, Callable[[], bool]] = {
+    "installation": lambda: support.is_installed(Path(sys.executable).with_name("pyunshare")),
+}
 LIBRARIES: dict[str, Callable[[], bool]] = {
     # Not to be compared with: it has another getopt_long(3), and passes on other errors.
     "glibc": lambda: hasattr(ctypes.CDLL(None), "gnu_get_libc_version"),
@@ -143,12 +147,14 @@ for _tool in TOOLS:
 @functools.cache
 def has(name: str) -> bool:
     """Whether the machine has what one word of ``needs`` stands for."""
-    return {**PRIVILEGES, **KERNEL, **LIBRARIES, **PROGRAMS}[name]()
+    return {**PRIVILEGES, **KERNEL, **INSTALLATIONS, **LIBRARIES, **PROGRAMS}[name]()
 
 
 def _reason_to_skip(name: str) -> str:
     if name in KERNEL:
         return f"this kernel does not allow it: {name}"
+    if name in INSTALLATIONS:
+        return "pyunshare is not installed beside this Python, as tox does it"
     if name in LIBRARIES:
         return f"another C library than {name}"
     if name in PRIVILEGES:
@@ -165,7 +171,7 @@ def missing(names: Iterable[str]) -> list[str]:
 
 def needs(*names: str) -> pytest.MarkDecorator:
     """Mark a test with what it needs; ``conftest.py`` acts on it before the test begins."""
-    unknown = set(names) - {*PRIVILEGES, *KERNEL, *LIBRARIES, *PROGRAMS}
+    unknown = set(names) - {*PRIVILEGES, *KERNEL, *INSTALLATIONS, *LIBRARIES, *PROGRAMS}
     assert not unknown, unknown
     import pytest
 

@@ -255,13 +255,19 @@ def takes(program: str, option: Option) -> bool:
     return f"unrecognized option '{word}'".encode() not in said
 
 
-def lean_command() -> Program:
-    """The command under test without the searching that -m and site do, as when installed.
+def is_installed(script: Path) -> bool:
+    """Whether there is such a script, and the package is where it looks first for it.
 
-    pip's editable installation has no merged module beside its script, and leaves it to site.
+    It is not after ``pip install --editable``, which leaves it to site to find the checkout.
     """
-    library = Path(COMMAND[0]).resolve().parent.parent / "lib"
-    if len(COMMAND) == 1 and any(library.glob("python3*/*-packages/pyunshare/amalgamation.py")):
+    library = script.resolve().parent.parent / "lib"
+    modules = library.glob("python3*/*-packages/pyunshare/amalgamation.py")
+    return script.exists() and any(modules)
+
+
+def lean_command() -> Program:
+    """The command under test without the searching that -m and site do, as when installed."""
+    if len(COMMAND) == 1 and is_installed(Path(COMMAND[0])):
         return command()
     code = f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); "
     code += f"from pyunshare.command import main; main({NAME!r})"
