@@ -119,7 +119,8 @@ def test_the_highest_id_is_passed_on_32_bits_too(
 
     monkeypatch.setattr(f"posix.{step}", refuse)
     monkeypatch.setattr("posix.setgroups", lambda _: None)
-    change = {"setuid": launch._change_user, "setgid": launch._change_group}[step]
+    highest = (1 << 32) - 1
+    uid, gid = (highest, None) if step == "setuid" else (None, highest)
     with pytest.raises(Failure) as caught:
-        change((1 << 32) - 1, types.SimpleNamespace())  # type: ignore[arg-type]
+        launch._change_credentials(uid, gid, types.SimpleNamespace())  # type: ignore[arg-type]
     assert (caught.value.errno, caught.value.step) == (errno.EINVAL, step)
