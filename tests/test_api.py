@@ -147,7 +147,7 @@ WORDS: list[tuple[dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(("given", "words"), WORDS, ids=lambda each: str(each))
 def test_keywords_stand_for_words(given: dict[str, Any], words: list[str]) -> None:
-    assert keywords.as_words(keywords.given_options(given)) == words
+    assert keywords.as_argv(keywords.given_options(given)) == words
 
 
 def test_every_option_has_a_keyword() -> None:
@@ -868,7 +868,7 @@ def test_unshare_moves_the_calling_process() -> None:
 
 
 def test_signals_reach_the_program_across_pid_namespaces() -> None:
-    """The process in between knows the program by another id than the caller."""
+    """The intermediate process knows the program by another id than the caller."""
 
     def action() -> str:
         pyunshare.unshare(pid=True)

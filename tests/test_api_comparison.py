@@ -159,7 +159,7 @@ def test_as_ordinary_user(options: Sequence[Word], arguments: Mapping[str, Any])
     assert_same(options, user=WITH_SUBORDINATE_IDS, **arguments)
 
 
-WAYS = {
+LAUNCHES = {
     "plain": ["-u"],
     "fork": ["-uf"],
     "pid": ["-p"],
@@ -170,55 +170,59 @@ WAYS = {
     "ranges": ["--map-users=0:0:10", "--map-groups=0:0:10", "-f"],
 }
 BY_THREAD = ("plain", "fork", "mount")
-by_way = pytest.mark.parametrize(
-    ("way", "backend"),
+each_backend = pytest.mark.parametrize(
+    ("launch", "backend"),
     [
-        pytest.param(way, backend, id=f"api-9-{way}-{backend}")
-        for way in WAYS
-        for backend in (BACKENDS if way not in BY_THREAD else ["copy"])
+        pytest.param(launch, backend, id=f"api-9-{launch}-{backend}")
+        for launch in LAUNCHES
+        for backend in (BACKENDS if launch not in BY_THREAD else ["copy"])
     ],
 )
 
 
-@by_way
+@each_backend
 @pytest.mark.parametrize("row", tables.INHERITED)
-def test_inherited(row: str, way: str, backend: str) -> None:
-    assert_same(WAYS[way], backend=backend, conditions=tables.INHERITED[row])
+def test_inherited(row: str, launch: str, backend: str) -> None:
+    assert_same(LAUNCHES[launch], backend=backend, conditions=tables.INHERITED[row])
 
 
-@by_way
+@each_backend
 @pytest.mark.parametrize("closed", tables.DESCRIPTORS, ids=lambda closed: "".join(map(str, closed)))
-def test_closed_descriptors(closed: Sequence[int], way: str, backend: str) -> None:
-    assert_same(WAYS[way], backend=backend, conditions=[f"close={number}" for number in closed])
-
-
-@by_way
-@pytest.mark.parametrize("row", tables.ENVIRONMENTS)
-def test_environment(row: str, way: str, backend: str) -> None:
-    assert_same(WAYS[way], backend=backend, conditions=["emptyenv", *tables.ENVIRONMENTS[row]])
-
-
-@by_way
-@pytest.mark.parametrize("name", tables.PROGRAMS, ids=lambda name: f"api-8-{name}")
-def test_programs(name: str, way: str, backend: str) -> None:
+def test_closed_descriptors(closed: Sequence[int], launch: str, backend: str) -> None:
     assert_same(
-        WAYS[way], backend=backend, program=tables.PROGRAMS[name], values=tables._programs()
+        LAUNCHES[launch], backend=backend, conditions=[f"close={number}" for number in closed]
     )
 
 
-@pytest.mark.parametrize("way", ["plain", "user"])
+@each_backend
+@pytest.mark.parametrize("row", tables.ENVIRONMENTS)
+def test_environment(row: str, launch: str, backend: str) -> None:
+    assert_same(
+        LAUNCHES[launch], backend=backend, conditions=["emptyenv", *tables.ENVIRONMENTS[row]]
+    )
+
+
+@each_backend
+@pytest.mark.parametrize("name", tables.PROGRAMS, ids=lambda name: f"api-8-{name}")
+def test_programs(name: str, launch: str, backend: str) -> None:
+    assert_same(
+        LAUNCHES[launch], backend=backend, program=tables.PROGRAMS[name], values=tables._programs()
+    )
+
+
+@pytest.mark.parametrize("launch", ["plain", "user"])
 @pytest.mark.parametrize("name", ["script", "sh", "not-executable", "missing-interpreter", "none"])
 @pytest.mark.parametrize("path", tables.PATHS, ids=lambda path: f"api-8-path-{path}")
-def test_path_search(path: str, name: str, way: str) -> None:
+def test_path_search(path: str, name: str, launch: str) -> None:
     values = tables._programs()
     directory = "/" if path == "long" else values["@DIR"]
     conditions = ["emptyenv", *tables.PATHS[path], f"directory={directory}"]
     program = (name, "-c", "echo shell")
-    assert_same(WAYS[way], program=program, conditions=conditions, values=values)
+    assert_same(LAUNCHES[launch], program=program, conditions=conditions, values=values)
 
 
-@by_way
+@each_backend
 @pytest.mark.parametrize("number", ["HUP", "INT", "QUIT", "KILL", "TERM", "SEGV", "PIPE", "USR1"])
-def test_deaths_by_signal(number: str, way: str, backend: str) -> None:
+def test_deaths_by_signal(number: str, launch: str, backend: str) -> None:
     program = ("/bin/sh", "-c", f"kill -{number} $$")
-    assert_same(WAYS[way], backend=backend, program=program, conditions=["limit=4:0:0"])
+    assert_same(LAUNCHES[launch], backend=backend, program=program, conditions=["limit=4:0:0"])

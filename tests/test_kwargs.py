@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyunshare.api.kwargs import as_words, given_options
+from pyunshare.api.kwargs import as_argv, given_options
 
 GOOD = [
     ({"setuid": 5}, ["--setuid=5"]),
@@ -22,7 +22,7 @@ GOOD = [
 
 @pytest.mark.parametrize(("given", "words"), GOOD)
 def test_words(given: dict[str, object], words: list[str]) -> None:
-    assert as_words(given_options(given)) == words
+    assert as_argv(given_options(given)) == words
 
 
 # A bool is an int to Python, and no number to anybody

@@ -9,7 +9,7 @@ from typing import Any
 from .exceptions import LaunchError
 from .interpreter import start_interpreter
 from .job import receive, send_job
-from .kwargs import Given, as_words
+from .kwargs import Given, as_argv
 from .status import make_channel
 
 
@@ -19,7 +19,7 @@ def find_hint(options: list[Given], argv: list[Any], error: LaunchError) -> str 
     The options and the program are what the launch was asked for.
     """
     job = {
-        "options": as_words(options),
+        "options": as_argv(options),
         "argv": [os.fsdecode(word) for word in argv],
         "message": error.message,
         "errno": error.errno,

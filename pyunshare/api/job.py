@@ -17,7 +17,7 @@ from typing import Any
 from ..version import __version__
 from .caller import environment_entries, is_inheritable, open_files
 from .intermediate import LONGEST_PART, MOST_FILES
-from .kwargs import as_words
+from .kwargs import as_argv
 from .plan import Plan
 from .status import LONGEST_RECORD
 
@@ -53,7 +53,7 @@ def job_and_files(plan: Plan, given: Mapping[str, Any]) -> tuple[dict[str, Any],
     if any(gid > LARGEST_GID for gid in given["gids"] or ()):
         raise ValueError("invalid group id")
     job = {
-        "options": as_words(plan.options),
+        "options": as_argv(plan.options),
         "argv": plan.argv,
         "env": plan.env,
         "name": plan.name,

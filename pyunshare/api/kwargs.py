@@ -54,8 +54,8 @@ def request_for(given: Iterable[Given]) -> Request:
     return request
 
 
-def as_words(given: Iterable[Given]) -> list[str]:
-    """Return the options as the words of a command line."""
+def as_argv(given: Iterable[Given]) -> list[str]:
+    """Return the options as on a command line."""
     return [f"--{name}" if value is None else f"--{name}={value}" for name, value in given]
 
 

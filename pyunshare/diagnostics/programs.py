@@ -128,37 +128,37 @@ def soon_cannot_fork(context: FailureContext) -> bool:
     """
     if not context.asks(CLONE_NEWPID) or context.request.fork:
         return False
-    words = context.program
-    for _ in words:
-        name = words[0].rpartition("/")[2]
+    argv = context.program
+    for _ in argv:
+        name = argv[0].rpartition("/")[2]
         if name not in WRAPPERS:
             break
-        words = _wrapped(words[1:], *WRAPPERS[name])
-        if not words:
+        argv = _wrapped(argv[1:], *WRAPPERS[name])
+        if not argv:
             return False
-    if not words or words[0].rpartition("/")[2] in SHELLS:
+    if not argv or argv[0].rpartition("/")[2] in SHELLS:
         return True
     if context.request.root is not None:
         return False
-    head = head_of(words[0] if "/" in words[0] else _in_path(words[0]))
+    head = head_of(argv[0] if "/" in argv[0] else _in_path(argv[0]))
     interpreter = fsdecode(script_interpreter(head)) if head.startswith(b"#!") else ""
     return interpreter.rpartition("/")[2] in SHELLS
 
 
-def _wrapped(words: list[str], positional: int, with_value: tuple[str, ...]) -> list[str]:
+def _wrapped(argv: list[str], positional: int, with_value: tuple[str, ...]) -> list[str]:
     """Return the command line that a wrapper's arguments end with."""
-    while words:
-        word, *words = words
+    while argv:
+        word, *argv = argv
         if word == "--":
             continue
         if word.startswith("-"):
-            words = words[1:] if word in with_value else words
+            argv = argv[1:] if word in with_value else argv
         elif "=" in word and not positional:
             continue  # a variable of env(1)
         elif positional:
             positional -= 1
         else:
-            return [word, *words]
+            return [word, *argv]
     return []
 
 

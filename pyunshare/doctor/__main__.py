@@ -21,15 +21,15 @@ BEGINNING = (
 
 
 def restart(
-    beginning: list[str], argv: list[str]
+    python_argv: list[str], argv: list[str]
 ) -> None:  # pragma: no cover - another process than that of the tests
     """Start again, isolated, as a Python that calls begin(). Raises OSError.
 
-    It gets the words ``beginning``, and behind them those for begin().
+    ``python_argv`` is what that Python runs, ``argv`` what the check-up is given.
     """
     variables = [name + b"=" + posix.environ[name] for name in PASSED_ON if name in posix.environ]
     python = sys.executable or "python3"
-    line: list[str | bytes] = [python, "-ISXutf8", *beginning, str(len(variables)), *variables]
+    line: list[str | bytes] = [python, "-ISXutf8", *python_argv, str(len(variables)), *variables]
     env = {name: posix.environ[name] for name in (FOR_THE_LOADER,) if name in posix.environ}
     try:
         posix.execve("/proc/self/exe", [*line, *argv], env)
@@ -37,21 +37,21 @@ def restart(
         posix.execve(python, [*line, *argv], env)
 
 
-def begin(words: list[str]) -> None:  # pragma: no cover - as above
+def begin(argv: list[str]) -> None:  # pragma: no cover - as above
     """Be the check-up that restart() has started."""
     import os
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is no traceback
     os.environ.clear()  # of what Python itself may have put there
-    count, *words = words
-    for variable in words[: int(count)]:
+    count, *argv = argv
+    for variable in argv[: int(count)]:
         name, _, value = os.fsencode(variable).partition(b"=")
         posix.environ[name] = value  # for this process, and for no program that it starts
-    sys.exit(run(words[int(count) :]))
+    sys.exit(run(argv[int(count) :]))
 
 
-def run(words: list[str] | None = None) -> int:
+def run(argv: list[str] | None = None) -> int:
     """Print the check-up; return 0 if all works that could be expected, else 1."""
     import argparse
     import json
@@ -66,9 +66,9 @@ def run(words: list[str] | None = None) -> int:
         description="Try what this machine allows, and say how to fix the rest.",
     )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    wishes = parser.parse_args(words)
+    arguments = parser.parse_args(argv)
     report = check()
-    text = json.dumps(as_data(report), indent=2) + "\n" if wishes.json else as_text(report)
+    text = json.dumps(as_data(report), indent=2) + "\n" if arguments.json else as_text(report)
     try:
         write_all(STANDARD_OUTPUT, text.encode(errors="replace"))
     except OSError as error:

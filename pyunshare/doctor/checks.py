@@ -136,9 +136,9 @@ def _has_c_library() -> bool:
 
 def _namespace_trial(namespace: Namespace, system: System) -> Trial:
     option = BY_NAME[namespace.option]
-    words = [f"--{option.name}"]
+    argv = [f"--{option.name}"]
     is_known = system.has_namespace(namespace) is not False
-    return Trial(f"-{option.short} --{option.name}", words, ["-r", *words], is_known)
+    return Trial(f"-{option.short} --{option.name}", argv, ["-r", *argv], is_known)
 
 
 def _option_trials(system: System, user: User) -> list[Trial]:

@@ -99,7 +99,7 @@ def main() -> None:
     for name in ("_exit", "execv", "execve", "kill"):
         setattr(posix, name, record.saving_before(getattr(posix, name)))
     record.start()
-    if sys.argv[0] == "-c":  # the process in between of a launch from Python
+    if sys.argv[0] == "-c":  # the intermediate process of a launch from Python
         from pyunshare.api import intermediate
 
         intermediate.clone = record.opening_after(intermediate.clone)

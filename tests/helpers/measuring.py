@@ -56,7 +56,7 @@ INTERPRETER = _interpreter()
 PLACE = _prepare()
 os.environ["PYUNSHARE_COMMAND"] = f"{INTERPRETER} -IS {PLACE / 'measured.py'}"
 
-# Launches from Python: what the process in between begins with, and the threads of launches, for
+# Launches from Python: what the intermediate process begins with, and the threads of launches, for
 # which coverage.py waits in vain where no threading.Thread is made.
 interpreter._START = f"""\
 import _signal, sys
