@@ -9,6 +9,7 @@ process. What fails is not printed, but reported over a socket.
 
 import _signal
 import _socket
+import errno
 import marshal
 import posix
 import sys
@@ -327,7 +328,7 @@ def _receive_part(channel: "_socket.socket") -> "tuple[bytes, list[int]]":
     part, ancillary, flags, _ = channel.recvmsg(LONGEST_PART, space, _socket.MSG_CMSG_CLOEXEC)
     numbers = b"".join(data for _, _, data in ancillary)
     if flags & _socket.MSG_CTRUNC:
-        raise OSError(24, posix.strerror(24))
+        raise OSError(errno.EMFILE, posix.strerror(errno.EMFILE))
     return part, [
         int.from_bytes(numbers[start : start + SIZE_OF_INT], sys.byteorder)
         for start in range(0, len(numbers), SIZE_OF_INT)
