@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import os
 import resource
 import subprocess
 import sys
@@ -99,6 +100,23 @@ def no_room_for_a_thread() -> Iterator[None]:
 def test_no_thread_can_be_started() -> None:
     with pytest.raises(NoThreadError, match="can't start new thread"):
         call_in_thread(lambda: None, lambda: None)
+
+
+def test_a_thread_that_has_no_room_to_begin() -> None:
+    """It ends before its first line: another way is taken."""
+    lines = """
+import resource, sys, pyunshare
+sys.unraisablehook = lambda _: None
+pyunshare.run(["true"], uts=True)  # the stack of its thread serves the next one
+resource.setrlimit(resource.RLIMIT_DATA, (1 << 20, resource.RLIM_INFINITY))
+print(pyunshare.run(["true"], uts=True).returncode)
+"""
+    line = [sys.executable, "-c", lines]
+    environment = {**os.environ, "PYTHONPATH": str(support.CHECKOUT)}
+    result = subprocess.run(
+        line, env=environment, stdout=subprocess.PIPE, check=False, timeout=20, text=True
+    )
+    assert result.stdout == "0\n"
 
 
 @pytest.mark.usefixtures("no_room_for_a_thread")

@@ -8,6 +8,7 @@ import contextlib
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from typing import Callable
 
@@ -112,7 +113,7 @@ def call_in_thread(
     done = _thread.allocate_lock()
     done.acquire()
 
-    def run() -> None:
+    def run(_: object) -> None:
         thread.append(_thread.get_native_id())
         if not race.is_won_by(THREAD):
             return
@@ -128,8 +129,10 @@ def call_in_thread(
             afterwards()
 
     try:
-        _start_thread(run)
-        done.acquire()
+        mark = _start_thread(run)
+        while not done.acquire(timeout=LONG_INTERVAL):
+            if not mark() and not outcome and race.is_won_by(CALLER):
+                raise NoThreadError("can't run new thread")
     except NoThreadError:
         raise
     except BaseException:
@@ -183,10 +186,16 @@ def stay_until_end(pid: int) -> None:
                 time.sleep(LONG_INTERVAL)
 
 
-def _start_thread(call: Callable[[], None]) -> None:
+def _start_thread(call: Callable[[object], None]) -> weakref.ref[set[str]]:
+    """Start a thread; return a reference to something that is there as long as the thread is.
+
+    With too little memory, a thread can end before it comes to its first line.
+    """
+    mark = {"there"}
     try:
-        _thread.start_new_thread(call, ())
+        _thread.start_new_thread(call, (mark,))
     except RuntimeError as reason:
         if str(reason) not in NO_THREAD:
             raise  # a signal handler has raised it, and the thread may have begun
         raise NoThreadError(str(reason)) from None
+    return weakref.ref(mark)
