@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest.mock
@@ -26,6 +27,7 @@ import pytest
 import pyunshare
 from pyunshare.api import caller, copies, intermediate, interpreter, job, threads
 from pyunshare.api import popen as interface
+from pyunshare.api.status import Reporter
 from tests.helpers import support
 from tests.helpers.machine import needs
 from tests.test_api import MORE, NAMESPACES_ONLY, each_backend, is_by_thread, left_over, using, way
@@ -224,6 +226,96 @@ def test_a_descriptor_that_is_not_open(way: dict[str, Any], more: dict[str, Any]
 
 
 @each_backend
+def test_a_pipe_has_the_place_of_a_descriptor_that_is_passed(way: dict[str, Any]) -> None:
+    result = pyunshare.run(
+        ["sh", "-c", "cat; echo error >&2"],
+        input=b"in",
+        capture_output=True,
+        pass_fds=[0, 1, 2],
+        **way,
+    )
+    assert (result.stdout, result.stderr) == (b"in", b"error\n")
+
+
+@each_backend
+def test_what_can_be_looked_at_only_once(way: dict[str, Any]) -> None:
+    with open("/dev/null") as file:
+        result = pyunshare.run(
+            ["/bin/sh", "-c", f"test -e /proc/self/fd/{file.fileno()} && echo $HOME"],
+            pass_fds=iter([file.fileno()]),
+            whitelist_env=(name for name in ["HOME"]),
+            stdout=subprocess.PIPE,
+            **way,
+        )
+    assert result.stdout.decode() == os.environ["HOME"] + "\n"
+
+
+@each_backend
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"pass_fds": [-1]},
+        {"pass_fds": [1 << 31]},
+        {"pass_fds": [1 << 70]},
+        {"pass_fds": None},
+        {"cwd": 0},
+        {"cwd": False},
+        {"cwd": bytearray(b"/")},
+        {"cwd": "/\0"},
+        {"cwd": ""},
+        {"cwd": b"/no/such"},
+        {"cwd": Path("/no/such")},
+        {"cwd": "/" + 5000 * "x"},
+        {"umask": "0"},
+        {"umask": 1.0},
+        {"umask": None},
+        {"umask": 1 << 40},
+        {"process_group": "0"},
+        {"process_group": 1.0},
+        {"process_group": 1 << 40},
+        {"extra_groups": [1] * ((1 << 16) + 1)},
+    ],
+    ids=lambda more: str(more)[:40],
+)
+def test_arguments_that_cannot_be_are_refused_as_by_subprocess(
+    way: dict[str, Any], more: dict[str, Any]
+) -> None:
+    if "process_group" in more and sys.version_info < (3, 11):
+        pytest.skip("newer")
+    caught = []
+    for run, given in ((subprocess.run, more), (pyunshare.run, {**way, **more})):
+        with pytest.raises((OSError, ValueError, TypeError, OverflowError)) as refusal:
+            run(["true"], **given)
+        caught.append((refusal.type, getattr(refusal.value, "filename", None)))
+    theirs, ours = caught
+    assert ours == theirs
+
+
+@each_backend
+def test_a_program_without_a_name(way: dict[str, Any]) -> None:
+    with pytest.raises(pyunshare.LaunchError) as caught:
+        pyunshare.run([""], **way)
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOENT, "")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_number_above_the_limit_of_descriptors(backend: str) -> None:
+    """A new process cannot have it, and says so, though its socket was in the way of others."""
+
+    def action() -> str:
+        if backend != "copy":
+            caller.MOST_PAGE_TABLES = -1
+        run = pyunshare.Launcher().run if backend == "launcher" else pyunshare.run
+        os.dup2(os.open("/dev/null", os.O_WRONLY), 200)
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, most))
+        return str(run(["true"], pass_fds=[200], map_root_user=True).returncode)
+
+    told = support.in_a_child(action)
+    assert told == ("0" if backend == "copy" else "OSError: [Errno 9] Bad file descriptor")
+
+
+@each_backend
 def test_many_descriptors(way: dict[str, Any]) -> None:
     """More than go with one record; some at the numbers that others come at."""
     files = [os.open("/dev/null", os.O_RDONLY) for _ in range(300)]
@@ -248,9 +340,10 @@ def test_files_come_to_any_place() -> None:
                 os.closerange(fd, fd + 1)
         given = {fd: os.readlink(f"/proc/self/fd/{fd}") for fd in job_files}
         where = intermediate.placement(files, targets, [*job_files], channel)
-        end = intermediate._place_files(where, targets, channel)
+        reporter = Reporter(channel)
+        intermediate._place_files(where, targets, reporter)
         expected = {target: given[file] for file, target in zip(files, targets)}
-        expected[end] = given[channel]
+        expected[reporter.fd] = given[channel]
         found = {
             fd: os.readlink(f"/proc/self/fd/{fd}")
             for fd in caller.open_files()
@@ -973,3 +1066,36 @@ def test_the_kernel_has_no_clone3() -> None:
         raise OSError(errno.ENOSYS, "not there")
 
     assert support.in_a_child(action) == "U"
+
+
+# ---- preexec_fn ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", [{"uts": True}, *MORE.values()], ids=str)
+def test_a_preexec_fn_that_closes_all_files(given: dict[str, Any]) -> None:
+    """The socket of the launch is among them, and perhaps another file is in its place then."""
+    with tempfile.NamedTemporaryFile() as file:
+
+        def close_all() -> None:
+            os.closerange(3, 256)
+            for _ in range(20):
+                os.open(file.name, os.O_RDWR)
+
+        result = pyunshare.run(["echo", "x"], preexec_fn=close_all, stdout=subprocess.PIPE, **given)
+        assert result.stdout == b"x\n"
+        assert file.read() == b""
+
+
+@pytest.mark.parametrize("status", [3, -signal.SIGKILL])
+def test_a_preexec_fn_that_ends_the_child(status: int) -> None:
+    def end() -> None:
+        if status < 0:
+            os.kill(os.getpid(), -status)
+        os._exit(status)
+
+    assert pyunshare.run(["true"], preexec_fn=end, uts=True).returncode == status
+
+
+def test_a_preexec_fn_and_what_execve_cannot_pass() -> None:
+    with pytest.raises(ValueError, match="embedded null byte"):
+        pyunshare.run(["echo", "\0"], preexec_fn=os.getpid, uts=True)

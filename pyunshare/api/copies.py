@@ -6,6 +6,7 @@ import _signal
 import _socket
 import contextlib
 import gc
+import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..messages import run_and_exit
@@ -15,7 +16,7 @@ from .caller import open_files, own_status
 from .intermediate import copy_process, do_job, load_all, needs_fork, placement
 from .job import STANDARD_FILES, job_and_files
 from .plan import Plan
-from .status import Reporter, UnavailableError
+from .status import STARTED, Reporter, UnavailableError
 
 if TYPE_CHECKING:
     from .popen import Popen
@@ -80,13 +81,23 @@ def call_and_become_program(plan: Plan, channel: int, parent: int) -> NoReturn:
     among them, and resets signals, which are blocked until then.
     """
     _signal.pthread_sigmask(_signal.SIG_SETMASK, plan.blocked)
+    before = os.fstat(channel)
     plan.preexec_fn()  # what it raises is subprocess's to report
     plan.blocked = [*_signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())]
-    reporter = Reporter(channel)
+    reporter = Reporter(channel if _is_file(channel, before) else -1)
     run_and_exit(reporter, _become_program, plan, reporter, parent)
 
 
+def _is_file(fd: int, status: os.stat_result) -> bool:
+    """Return whether a descriptor still has this file, though a function may have closed many."""
+    try:
+        return os.path.samestat(os.fstat(fd), status)
+    except OSError:
+        return False
+
+
 def _become_program(plan: Plan, reporter: Reporter, parent: int) -> int:
+    reporter.send(STARTED)
     plan.take_status(own_status(), [_signal.SIGCHLD])
     given = {
         **dict.fromkeys(STANDARD_FILES, -1),

@@ -68,7 +68,7 @@ def do_job(
     new namespaces from its beginning, it is the forked one.
     """
     try:
-        reporter.fd = _place_files(placement, job["fds"], reporter.fd)
+        _place_files(placement, job["fds"], reporter)
         _set_up(job)
     except OSError as error:
         return reporter.refuse(error)
@@ -242,7 +242,7 @@ def _serve_once(control: "_socket.socket", has_begun: int, parent: int) -> int:
 def _touch_memory(fd: int) -> None:
     """Do what a launch does, to no effect: memory is only copied when it is first written to."""
     marshal.loads(marshal.dumps(dict(posix.environ)))
-    _place_files(placement([], [], [], fd), [], fd)
+    _place_files(placement([], [], [], fd), [], Reporter(fd))
     _set_environment(dict(posix.environ))
     set_signals([_signal.SIGPIPE], _signal.SIG_DFL)
     request = Request.from_options(take_options(["--map-root-user"]))
@@ -350,8 +350,9 @@ def placement(
     return to_move, in_the_way, [*({*targets} & {*files})], [*to_close]
 
 
-def _place_files(placement: "Placement", targets: "list[int]", channel: int) -> int:
-    """Place files, and return where the channel is then."""
+def _place_files(placement: "Placement", targets: "list[int]", reporter: Reporter) -> None:
+    """Place files, and have the reporter write to the channel where that is by then."""
+    channel = reporter.fd
     to_move, in_the_way, in_place, to_close = placement
     copies: dict[int, int] = {}
     for file in in_the_way:
@@ -360,6 +361,7 @@ def _place_files(placement: "Placement", targets: "list[int]", channel: int) -> 
             found.append(posix.dup(file))
         copies[file] = found.pop()
         to_close += [fd for fd in found if fd not in targets]
+    reporter.fd = copies.get(channel, channel)
     for file in in_place:
         posix.set_inheritable(file, True)
     for file, target in to_move:
@@ -369,9 +371,8 @@ def _place_files(placement: "Placement", targets: "list[int]", channel: int) -> 
     if channel in copies and channel not in targets:
         to_close.append(channel)
     for fd in to_close:
-        if fd != copies.get(channel):
+        if fd != reporter.fd:
             posix.closerange(fd, fd + 1)  # an exception would take long
-    return copies.get(channel, channel)
 
 
 def _set_up(job: "dict[str, Any]") -> None:

@@ -23,7 +23,9 @@ from .status import LONGEST_RECORD
 
 MARSHAL_VERSION = 2  # which all versions of CPython have
 
+LARGEST_INT = (1 << 31) - 1
 LARGEST_GID = (1 << 32) - 1
+MOST_GROUPS = 1 << 16  # NGROUPS_MAX, <linux/limits.h>
 
 # The names that subprocess has for what becomes the standard descriptors, or -1
 STANDARD_FILES = ("p2cread", "c2pwrite", "errwrite")
@@ -36,22 +38,30 @@ def job_and_files(plan: Plan, given: Mapping[str, Any]) -> tuple[dict[str, Any],
     """
     plan.check_bytes()
     cwd = given["cwd"]
-    files = {}
+    files: dict[int, int] = {}
     for target, name in enumerate(STANDARD_FILES):
         if given[name] != -1:
             files[target] = given[name]
         elif is_inheritable(target):
             files[target] = target
     if given["close_fds"]:
-        files.update((int(fd), int(fd)) for fd in given["pass_fds"])
+        fds = [*map(int, given["pass_fds"])]
+        if any(not 0 <= fd <= LARGEST_INT for fd in fds):
+            raise ValueError("bad value(s) in fds_to_keep")
+        files = {**{fd: fd for fd in fds}, **files}
     else:
         files.update((fd, fd) for fd in open_files() if fd > 2 and is_inheritable(fd))
     for fd in files.values():
         os.fstat(fd)
     if (given["gid"] or 0) > LARGEST_GID:
         raise OverflowError("gid is greater than maximum")
-    if any(gid > LARGEST_GID for gid in given["gids"] or ()):
+    groups = given["gids"] or ()
+    if len(groups) > MOST_GROUPS:
+        raise ValueError("too many groups")
+    if any(gid > LARGEST_GID for gid in groups):
         raise ValueError("invalid group id")
+    # Raises for what is no C int
+    umask, process_group = array.array("i", [given["umask"], given.get("process_group", -1)])
     job = {
         "options": as_argv(plan.options),
         "argv": plan.argv,
@@ -59,9 +69,9 @@ def job_and_files(plan: Plan, given: Mapping[str, Any]) -> tuple[dict[str, Any],
         "name": plan.name,
         "fds": list(files),
         "cwd": None if cwd is None else os.fsencode(cwd),
-        "umask": given["umask"],
+        "umask": umask,
         "session": bool(given["start_new_session"]),
-        "process_group": given.get("process_group", -1),
+        "process_group": process_group,
         "group": given["gid"],
         "groups": given["gids"],
         "ignored": plan.ignored,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from ..launch.environ import filter_env
@@ -34,6 +34,9 @@ class Plan:
         for name in keywords:
             if name not in PARAMETERS and name not in KEYWORDS:
                 raise TypeError(f"Popen() got an unexpected keyword argument {name!r}")
+        for name in ("pass_fds", "whitelist_env"):  # which are looked at more than once
+            if isinstance(keywords.get(name), Iterator):
+                keywords[name] = [*keywords[name]]
         ours = {name: keywords.pop(name) for name in [*keywords] if name in KEYWORDS}
         executable, shell = keywords.pop("executable", None), keywords.pop("shell", False)
         self.argv: list[Any]
@@ -48,6 +51,8 @@ class Plan:
             given = os.environb if self.env is None else self.env
             self.env = filter_env(given, self.request.kept_variables)
         self.preexec_fn = keywords.pop("preexec_fn", None)
+        if keywords.get("cwd") is not None:
+            _without_nul(os.fsencode(keywords["cwd"]))  # no descriptor, as chdir() would take
         self.keywords = keywords
         self.status = ""  # of this thread, as proc_pid_status(5) has it
         # The signals that the program is to have blocked, those that it is to ignore, and those
@@ -56,7 +61,7 @@ class Plan:
         self.ignored: list[int] = []
         self.reset: list[int] = []
         # The descriptors that the program gets beside the standard ones, and whether no others
-        self.pass_fds = tuple(keywords.get("pass_fds", ()))
+        self.pass_fds = keywords.get("pass_fds", ())
         self.close_fds = bool(keywords.get("close_fds", True) or self.pass_fds)
 
     def take_status(self, status: str, set_back: Container[int] = ()) -> None:
@@ -70,7 +75,7 @@ class Plan:
         """Raise what subprocess raises for arguments and variables that execve(2) cannot pass."""
         self.argv = [_without_nul(os.fsencode(word)) for word in self.argv]
         for name, value in (self.env or {}).items():
-            if b"=" in name:
+            if not name or b"=" in name:
                 raise ValueError("illegal environment variable name")
             _without_nul(name + value)
 

@@ -164,7 +164,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
                     return False
                 finally:
                     self._begin = None
-            self._wait_for_program(ours, STARTED if begin is begin_in_copy else b"")
+            self._wait_for_program(plan, ours, STARTED if begin is begin_in_copy else b"")
         return True
 
     def _execute_child(self, *arguments: Any) -> None:
@@ -188,6 +188,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
 
     def _start_after_preexec_fn(self, plan: Plan) -> None:
         """Have subprocess make a copy of this process and call a function in it, as it does."""
+        plan.check_bytes()
         ours, theirs = make_channel()
         with contextlib.closing(ours):
             self._channel = ours
@@ -201,7 +202,8 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
                     SubprocessPopen.__init__(self, plan.argv, preexec_fn=become, **keywords)
             finally:
                 os.close(fd)
-            self._wait_for_program(ours, STARTED)
+            # Like subprocess, take it for the program that the function ends, or closes the socket
+            self._wait_for_program(plan, ours, EXECUTING)
 
     def _wait_for_end(self) -> None:
         """Stay the parent of a process that is to die with this one, not with a thread of it."""
@@ -209,7 +211,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
 
     # ---- how a launch goes ----------------------------------------------------------------------
 
-    def _wait_for_program(self, channel: _socket.socket, last: bytes = b"") -> None:
+    def _wait_for_program(self, plan: Plan, channel: _socket.socket, last: bytes) -> None:
         """Wait until the program is executed. Raises what has kept it from that.
 
         ``last`` is the kind of the last record that is known of.
@@ -227,7 +229,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
         kind, fields = failure[:1], fields_of(failure)
         number = int(fields[0]) if fields[0] else None
         if kind == REFUSED:
-            path = () if fields[1] is None else (fields[1],)
+            path = () if fields[1] is None else (plan.keywords["cwd"],)  # as it was given
             raise OSError(number, os.strerror(number or 0), *path)
         raise launch_error(fields[3] or "", number, fields[1] or "launch", fields[2])
 

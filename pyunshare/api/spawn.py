@@ -88,7 +88,7 @@ def start_by_thread(process: Popen, plan: Plan) -> bool:
         if directory is not None or request.wd is not None:
             unshare(CLONE_FS)  # a working directory of our own
         if directory is not None:
-            os.chdir(directory)
+            _change_directory(directory)
         enter(request, Reporter(-1))
         execute = Starter(process, request, keywords, failed)
         start_program(plan.argv, plan.env, plan.name, execute)
@@ -107,6 +107,14 @@ def start_by_thread(process: Popen, plan: Plan) -> bool:
             pass
     request.fork = is_forked
     return False
+
+
+def _change_directory(directory: Any) -> None:
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        error.filename = directory  # as it was given
+        raise
 
 
 def start_child(process: Popen, argv: list[Any], keywords: Mapping[str, Any]) -> None:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 STARTED = b"S"  # the id of the process that does the launch
 FORKED = b"F"  # the id of the program, if the receiver has the same for it; it waits to be released
 EXECUTING = b"X"  # nothing: all is done but the execution of a file
-FAILED = b"E"  # errno, step, path and message of a step that failed, with NUL bytes between them
+# errno, step, path and message of a step that failed, with NUL bytes between them, and an equals
+# sign before each that there is
+FAILED = b"E"
 REFUSED = b"R"  # errno and path, likewise, of what was given for the program and cannot be had
 UNAVAILABLE = b"U"  # nothing: the launch cannot be done this way
 
@@ -42,7 +44,9 @@ class Reporter:
         self.fd = fd
 
     def send(self, record: bytes) -> None:
-        """Send a record. Raises OSError if nobody listens."""
+        """Send a record, if there is a socket. Raises OSError if nobody listens."""
+        if self.fd < 0:
+            return
         posix.write(self.fd, record[:LONGEST_RECORD])
 
     def report(self, failure: "Failure") -> int:
@@ -63,11 +67,12 @@ class Reporter:
 
     def close(self) -> None:
         """Report nothing any more."""
-        posix.close(self.fd)
+        if self.fd >= 0:
+            posix.close(self.fd)
         self.fd = -1
 
     def _send_all(self, kind: bytes, *fields: object) -> None:
-        texts = ("" if field is None else str(field) for field in fields)
+        texts = ("" if field is None else f"={field}" for field in fields)
         try:
             self.send(kind + fsencode("\0".join(texts)))
         except OSError:
@@ -76,4 +81,4 @@ class Reporter:
 
 def fields_of(record: bytes) -> "list[str | None]":
     """Return what a record says, None where there is nothing."""
-    return [field or None for field in fsdecode(record[1:]).split("\0")]
+    return [field[1:] if field else None for field in fsdecode(record[1:]).split("\0")]
