@@ -52,7 +52,8 @@ MS_SHARED = 1 << 20
 PR_SET_PDEATHSIG = 1
 
 # <asm/unistd.h>, the C library has no function for it: clone3(2)
-SYS_CLONE3 = 545 if posix.uname().machine == "alpha" else 435
+SYS_CLONE3 = 435
+SYS_CLONE3_OF_ALPHA = 545
 
 # <linux/time.h>, see time_namespaces(7)
 CLOCK_MONOTONIC = 1
@@ -183,4 +184,5 @@ def clone(flags: int, signal: int) -> int:
     # struct clone_args: eight numbers of 64 bits, all 0 but the first and the fifth
     first, fifth = flags.to_bytes(8, sys.byteorder), signal.to_bytes(8, sys.byteorder)
     arguments = first + bytes(24) + fifth + bytes(24)
-    return call("syscall", SYS_CLONE3, arguments, len(arguments))
+    number = SYS_CLONE3_OF_ALPHA if posix.uname().machine == "alpha" else SYS_CLONE3
+    return call("syscall", number, arguments, len(arguments))

@@ -558,6 +558,16 @@ def test_waiting_for_a_thread_has_an_end(monkeypatch: pytest.MonkeyPatch) -> Non
     threads.wait_for_thread(os.getpid())
 
 
+def test_nobody_tells_whether_a_thread_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter refuses getpriority(2): the launch has been done all the same."""
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "")
+
+    monkeypatch.setattr(os, "getpriority", refused)
+    assert pyunshare.run(["true"], uts=True).returncode == 0
+
+
 @each_backend
 def test_launches_of_a_thread(way: dict[str, Any]) -> None:
     """Another one than the main thread, in which no signal handlers run."""
@@ -625,6 +635,25 @@ def test_launches_at_the_end_of_python(start: str) -> None:
     assert (status, errors) == (0, "")
     expected = [f"{name} 0" for name in ("thread", "exit") for _ in given]
     assert sorted(output.splitlines()) == sorted(expected)
+
+
+AT_THE_VERY_END = """
+import os, pyunshare
+class Last:
+    def __del__(self, run=pyunshare.run, write=os.write):
+        try:
+            run(["true"], uts=True)
+        except Exception:
+            pass
+        write(1, b"end")
+pyunshare.run(["true"], uts=True)
+last = Last()
+"""
+
+
+def test_a_launch_at_the_very_end_of_python_is_no_endless_one() -> None:
+    """When modules go, CPython before 3.12 starts threads that do not come to run."""
+    assert python(AT_THE_VERY_END)[:2] == (0, "end")
 
 
 SUBINTERPRETER = """

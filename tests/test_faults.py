@@ -542,6 +542,13 @@ def test_a_refused_call_of_the_waiting_loses_no_status(row: Row) -> None:
     assert (traced.result.status, traced.message) == (7, "")
 
 
+def test_a_launch_needs_no_name_of_the_kernel() -> None:
+    """Nor does anything fail before there is somebody to tell of it."""
+    words = ["-u", "/bin/sh", "-c", "exit 7"]
+    traced = run_with_fault(support.lean_command(), words, Fault("uname", "error=EPERM", "1+"))
+    assert (traced.result.status, traced.message) == (7, "")
+
+
 WAITS_THAT_FAIL = [
     *rows("-f", "wait4", REFUSED, "1+"),
     *rows("--forward-signals", "wait4", REFUSED, "1+"),

@@ -10,6 +10,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
+from sys import is_finalizing
 from typing import Callable
 
 # Who takes part in a race
@@ -165,7 +166,7 @@ def wait_for_thread(tid: int) -> None:
     """
     deadline = time.monotonic() + PATIENCE
     interval = 0.0  # which lets other threads run
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(OSError):  # no such thread, or a seccomp(2) filter refuses to tell
         while time.monotonic() < deadline:
             os.getpriority(os.PRIO_PROCESS, tid)  # knows threads, and takes no /proc
             time.sleep(interval)
@@ -191,6 +192,8 @@ def _start_thread(call: Callable[[object], None]) -> weakref.ref[set[str]]:
 
     With too little memory, a thread can end before it comes to its first line.
     """
+    if is_finalizing():  # CPython before 3.12 would start one that ends at once, and stays
+        raise NoThreadError(NO_THREAD[1])
     mark = {"there"}
     try:
         _thread.start_new_thread(call, (mark,))
