@@ -40,7 +40,8 @@ def named_interpreter() -> str:
         return chosen
     if not chosen:
         # Not that of the virtual environment, which may be one for building only
-        base = f"{sys.base_exec_prefix}/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}{sys.abiflags}"
+        base = f"{sys.base_exec_prefix}/bin/python{version}"
         interpreter = base if os.path.exists(base) else os.path.realpath(sys.executable)
         if _fits_a_first_line(interpreter):
             return interpreter

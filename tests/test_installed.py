@@ -289,12 +289,21 @@ def test_an_interpreter_that_a_first_line_cannot_name_is_refused(
         commands.named_interpreter()
 
 
-def test_the_interpreter_that_the_first_line_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_interpreter_that_the_first_line_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """That of this machine, whoever builds, unless another one is asked for; or none."""
     commands = pytest.importorskip("building.commands", reason="needs setuptools")
     monkeypatch.delenv("PYUNSHARE_INTERPRETER", raising=False)
     named = commands.named_interpreter()
     assert os.path.samefile(named, os.path.realpath(sys.executable))
+    (tmp_path / "bin").mkdir()
+    for flags in ("", "t"):  # two builds that are installed side by side
+        path = tmp_path / "bin" / "python{}.{}{}".format(*sys.version_info[:2], flags)
+        path.symlink_to(sys.executable)
+        monkeypatch.setattr(sys, "abiflags", flags)
+        monkeypatch.setattr(sys, "base_exec_prefix", str(tmp_path))
+        assert commands.named_interpreter() == str(path)
     monkeypatch.setattr(sys, "base_exec_prefix", "/nonexistent")
     assert commands.named_interpreter() == os.path.realpath(sys.executable)
     for asked in ("/usr/bin/python3", "python"):
