@@ -52,6 +52,20 @@ RUNS: list[tuple[str, str, dict[str, Any], int]] = [
 pytestmark = [pytest.mark.thorough, needs("root", "user namespaces")]
 
 
+def is_there(name: str) -> bool:
+    """Whether Python has a module; Debian's has some of ``test``, and perhaps not its package."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def test_a_module_whose_package_is_missing_is_not_there() -> None:
+    assert is_there("asyncio.subprocess")
+    assert not is_there("asyncio.no_package.no_module")
+    assert not is_there("no_package.no_module")
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("name", "backend", "options", "least"), RUNS, ids=lambda each: str(each).replace("test.", "")
@@ -59,11 +73,11 @@ pytestmark = [pytest.mark.thorough, needs("root", "user namespaces")]
 def test_cpython_finds_no_other_difference(
     name: str, backend: str, options: dict[str, Any], least: int
 ) -> None:
-    if not importlib.util.find_spec("test") or not importlib.util.find_spec(name):
+    if not is_there(name):
         pytest.skip("missing tool: CPython's own tests")
     shown = subprocess.run(
         [sys.executable, "-m", "tests.helpers.cpython", name, backend, str(options)],
-        env={**os.environ, "PYTHONPATH": str(support.CHECKOUT)},
+        env={**os.environ, "PYTHONPATH": support.IMPORTABLE},
         cwd=support.new_directory(),
         capture_output=True,
         text=True,
