@@ -20,13 +20,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 import pyunshare
 from pyunshare.api import aio as asynchronous
-from pyunshare.api import caller, interpreter, spawn
+from pyunshare.api import caller, hint, interpreter, job, spawn
 from pyunshare.api import kwargs as keywords
 from pyunshare.api import popen as interface
 from pyunshare.api.exceptions import launch_error
@@ -579,10 +579,26 @@ def test_no_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.hint is None
     with pytest.raises(pyunshare.LaunchError) as caught:
         pyunshare.run(["/etc/passwd"], uts=True)
+
+    def refuse(*_: object) -> NoReturn:
+        raise BrokenPipeError
+
+    for place, name, value in [
+        (sys, "executable", ""),
+        (hint, "send_job", refuse),
+        (job, "__version__", "0.0.1"),
+    ]:
+        with monkeypatch.context() as patched:
+            patched.setattr(place, name, value)
+            assert caught.value.hint is None
+    assert caught.value.hint
+
+
+def test_no_hint_where_pyunshare_has_been_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(pyunshare.LaunchError) as caught:
+        pyunshare.run(["/etc/passwd"], uts=True)
     with monkeypatch.context() as patched:
         patched.setattr(interpreter, "_PACKAGE", "/none")
-        assert caught.value.hint is None
-        patched.setattr(sys, "executable", "")
         assert caught.value.hint is None
     assert caught.value.hint
 
@@ -826,7 +842,8 @@ def test_kill_child_when_the_caller_is_killed(number: Any, more: dict[str, Any])
         [sys.executable, "-c", line],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(support.CHECKOUT)},
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": support.IMPORTABLE},
     )
     assert caller.stdout is not None and caller.stdin is not None
     with caller:
@@ -839,9 +856,10 @@ def test_kill_child_when_the_caller_is_killed(number: Any, more: dict[str, Any])
 
 def python(line: str) -> subprocess.CompletedProcess[str]:
     """Run Python statements in a process of their own."""
-    environment = {**os.environ, "PYTHONPATH": str(support.CHECKOUT)}
+    environment = {**os.environ, "PYTHONPATH": support.IMPORTABLE}
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", line],
+        cwd="/",
         capture_output=True,
         text=True,
         env=environment,

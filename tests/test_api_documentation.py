@@ -18,14 +18,16 @@ from tests.helpers.machine import needs
 
 TEXT = (support.CHECKOUT / "docs" / "python.md").read_text()
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(support.CHECKOUT)}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": support.IMPORTABLE}
 
 
 @needs("root", "user namespaces")
 @pytest.mark.parametrize("index", range(len(EXAMPLES)))
 def test_example_runs(index: int) -> None:
     line = [sys.executable, "-X", "dev", "-W", "error", "-c", EXAMPLES[index]]
-    result = subprocess.run(line, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        line, cwd="/", env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
     # asyncio's debug mode tells of a busy machine.
     busy = r"^Executing <.* took \d+\.\d+ seconds\n"
     errors = re.sub(busy, "", result.stderr, flags=re.MULTILINE)

@@ -52,11 +52,10 @@ def nothing_of_the_caller_changes() -> Iterator[None]:
 
 def python(lines: str, patience: float = 30) -> tuple[int, str, str]:
     """Run Python statements in a process of their own; return status, output and errors."""
-    environment = {**os.environ, "PYTHONPATH": str(support.CHECKOUT)}
+    environment = {**os.environ, "PYTHONPATH": support.IMPORTABLE}
     line = [sys.executable, "-W", "error", "-c", lines]
-    result = subprocess.run(
-        line, capture_output=True, text=True, env=environment, check=False, timeout=patience
-    )
+    given: dict[str, Any] = {"capture_output": True, "text": True, "timeout": patience}
+    result = subprocess.run(line, cwd="/", env=environment, check=False, **given)
     return result.returncode, result.stdout, result.stderr
 
 
@@ -963,7 +962,8 @@ def test_a_launcher_ends_with_its_process() -> None:
     caller = subprocess.Popen(
         [sys.executable, "-c", LAUNCHER_OF_A_KILLED_PROCESS],
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(support.CHECKOUT), "PYTHONWARNINGS": "ignore"},
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": support.IMPORTABLE, "PYTHONWARNINGS": "ignore"},
     )
     assert caller.stdout is not None
     with caller:

@@ -109,7 +109,7 @@ def launches_work(python: Sequence[str]) -> None:
         words = [*python, "-ISXutf8", SCRIPT, *options, "/bin/sh", "-c", "exit 7"]
         result = support.run(words)
         assert (result.status, result.stderr) == (7, b""), (options, result)
-    environment = {**support.ENVIRONMENT, "PYTHONPATH": str(support.CHECKOUT)}
+    environment = {**support.ENVIRONMENT, "PYTHONPATH": support.IMPORTABLE}
     result = support.run([*python, "-B", "-c", USE], environment=environment)
     assert (result.status, result.stderr) == (0, b"")
 
@@ -148,7 +148,7 @@ def test_launches_from_a_subinterpreter() -> None:
     tried = [support.run([sys.executable, "-c", f"import {each}"]).status for each in modules]
     if 0 not in tried:
         pytest.skip("this Python has no subinterpreters")
-    environment = {**support.ENVIRONMENT, "PYTHONPATH": str(support.CHECKOUT)}
+    environment = {**support.ENVIRONMENT, "PYTHONPATH": support.IMPORTABLE}
     result = support.run(
         [sys.executable, "-B", "-c", IN_SUBINTERPRETER, USE], environment=environment
     )
@@ -187,7 +187,7 @@ def test_the_command_without_ctypes(without_ctypes: Sequence[str]) -> None:
 
 @needs("root", "compiler")
 def test_the_check_up_without_ctypes(without_ctypes: Sequence[str]) -> None:
-    environment = {**support.ENVIRONMENT, "PYTHONPATH": str(support.CHECKOUT)}
+    environment = {**support.ENVIRONMENT, "PYTHONPATH": support.IMPORTABLE}
     result = support.run([*without_ctypes, "-B", "-m", "pyunshare.doctor"], environment=environment)
     assert result.status == 1
     assert b"This Python has no ctypes" in result.stdout
@@ -214,6 +214,6 @@ assert reason(run, uts=True) == (None if sys.version_info >= (3, 12) else expect
 
 @needs("root", "compiler", "user namespaces")
 def test_the_interface_without_ctypes(without_ctypes: Sequence[str]) -> None:
-    environment = {**support.ENVIRONMENT, "PYTHONPATH": str(support.CHECKOUT)}
+    environment = {**support.ENVIRONMENT, "PYTHONPATH": support.IMPORTABLE}
     result = support.run([*without_ctypes, "-B", "-c", WITHOUT_CTYPES], environment=environment)
     assert (result.status, result.stderr) == (0, b"")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posix
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from errno import (
     errorcode,
 )
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, NoReturn
 
 import pytest
 from hypothesis import example, given
@@ -30,6 +31,7 @@ from hypothesis import strategies as st
 
 from pyunshare.errors import Failure
 from pyunshare.launch import login_shell as login_shells
+from pyunshare.launch import startup
 from pyunshare.launch.environ import filter_env
 from pyunshare.launch.login_shell import start_login_shell
 from pyunshare.launch.program import DEFAULT_PATH, getenv, start_program
@@ -517,7 +519,7 @@ execute_file("/bin/cat", ["cat", "/proc/self/environ"], None)
 
 def passed_on(given: list[bytes], action: str = "undo") -> list[bytes]:
     """Return the environment that a program gets from an interpreter that was given this one."""
-    words = [sys.executable, "-ISB", "-c", SHOW_ENVIRONMENT, str(support.CHECKOUT), action]
+    words = [sys.executable, "-ISB", "-c", SHOW_ENVIRONMENT, support.IMPORTABLE, action]
     process, output = os.pipe()
     child = os.fork()
     if child == 0:
@@ -571,10 +573,20 @@ def test_what_python_takes_away_is_given_back(given: list[bytes]) -> None:
     assert passed_on(given) == given
 
 
+def test_an_older_python_takes_nothing_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> NoReturn:
+        raise AssertionError(path)
+
+    monkeypatch.setattr(startup, "TAKES_LAUNCHER", False)
+    monkeypatch.setattr(startup, "read_bytes", refuse)
+    monkeypatch.delitem(posix.environ, b"LC_CTYPE", raising=False)
+    startup.restore_environ()
+
+
 def test_a_variable_is_given_back_to_getenv() -> None:
     """Also where Python cannot reach the C library's variables: at the end then."""
     taken = subprocess.run(
-        [sys.executable, "-ISB", "-c", WITHOUT_CTYPES, str(support.CHECKOUT)],
+        [sys.executable, "-ISB", "-c", WITHOUT_CTYPES, support.IMPORTABLE],
         env={"__PYVENV_LAUNCHER__": "/x", "PATH": "/bin:/usr/bin", "LANG": "C.UTF-8"},
         capture_output=True,
         check=True,

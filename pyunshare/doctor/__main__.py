@@ -20,9 +20,7 @@ BEGINNING = (
 )
 
 
-def restart(
-    python_argv: list[str], argv: list[str]
-) -> None:  # pragma: no cover - another process than that of the tests
+def restart(python_argv: list[str], argv: list[str]) -> None:
     """Start again, isolated, as a Python that calls begin(). Raises OSError.
 
     ``python_argv`` is what that Python runs, ``argv`` what the check-up is given.
@@ -37,7 +35,7 @@ def restart(
         posix.execve(python, [*line, *argv], env)
 
 
-def begin(argv: list[str]) -> None:  # pragma: no cover - as above
+def begin(argv: list[str]) -> None:
     """Be the check-up that restart() has started."""
     import os
     import signal
@@ -76,6 +74,6 @@ def run(argv: list[str] | None = None) -> int:
     return 0 if report.works else 1
 
 
-if __name__ == "__main__":  # pragma: no cover - another process than that of the tests
+if __name__ == "__main__":
     directory = __file__.rpartition("/")[0].rpartition("/")[0].rpartition("/")[0]
     restart(["-c", BEGINNING, directory or "/"], sys.argv[1:])

@@ -177,7 +177,7 @@ def _as(user: User | None) -> Iterator[None]:
 def _becoming(user: User) -> Become:
     """Return what makes a child process one of a user, with nothing left that root had."""
 
-    def become(kept: int = -1) -> None:  # pragma: no cover - in a child process, see measured.py
+    def become(kept: int = -1) -> None:
         os.seteuid(0)
         _have_nothing(kept)
         os.setgroups(user.groups)
@@ -189,7 +189,7 @@ def _becoming(user: User) -> Become:
     return become
 
 
-def _have_nothing(kept: int = -1) -> None:  # pragma: no cover - in a child process
+def _have_nothing(kept: int = -1) -> None:
     """Give up all that was inherited but a file descriptor: terminal, files, signal mask."""
     os.setsid()
     null = os.open(os.devnull, os.O_RDWR)
@@ -295,7 +295,7 @@ def _run(options: list[str], become: Become | None) -> tuple[int | None, bytes]:
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     child = os.fork()
-    if child == 0:  # pragma: no cover - its end is not seen, see measured.py
+    if child == 0:
         run_and_exit(_Recorder(writing), _be_launch, options, become, writing)
     os.close(writing)
     status = _wait(child)
@@ -308,9 +308,7 @@ def _run(options: list[str], become: Become | None) -> tuple[int | None, bytes]:
     return status, record
 
 
-def _be_launch(
-    options: list[str], become: Become | None, pipe: int
-) -> int:  # pragma: no cover - in a child process
+def _be_launch(options: list[str], become: Become | None, pipe: int) -> int:
     (become or _have_nothing)(pipe)
     child = enter(Request.from_options(take_options([*options])), _Recorder(pipe))
     if child:

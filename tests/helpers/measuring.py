@@ -1,7 +1,7 @@
 """A plugin of pytest's: the command under test becomes ``measured.py``, its data coverage.py's.
 
-``coverage run -m pytest -p tests.helpers.measuring`` measures the tests of single functions in
-pytest's own process, and with this plugin every process of the launches that tests make. See
+``pytest -p tests.helpers.measuring`` measures pytest's own process, for the tests of single
+functions, with its forked children, and every process of the launches that tests make. See
 ``tox.ini``.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import _thread
 import compileall
-import json
 import os
 import shutil
 import sys
@@ -21,19 +20,23 @@ from typing import Any, Callable
 import coverage
 import pytest
 
-from pyunshare.api import interpreter
+from tests.helpers import recording
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-DATA = CHECKOUT / ".coverage.launches"  # to be combined with that of pytest's own process
+HELPERS = Path(__file__).resolve().parent
+CHECKOUT = HELPERS.parents[1]
+DATA = CHECKOUT / ".coverage"
 
 
 def _prepare() -> Path:
-    """Return a directory from which every user can run ``measured.py``."""
+    """Return a directory from which every user can run what is measured."""
     place = Path(tempfile.mkdtemp(prefix="pyunshare-tests-measured-"))
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(CHECKOUT / "pyunshare", place / "pyunshare", ignore=ignore)
     shutil.copytree(Path(coverage.__file__).parent, place / "coverage", ignore=ignore)
-    shutil.copy(Path(__file__).with_name("measured.py"), place)
+    for name in ("measured.py", "recording.py"):
+        shutil.copy(HELPERS / name, place)
+    (place / "importable" / "pyunshare").mkdir(parents=True)
+    shutil.copy(HELPERS / "measured_package.py", place / "importable" / "pyunshare" / "__init__.py")
     compileall.compile_dir(place, quiet=1)
     (place / "reached").mkdir()
     for path in [place, *place.rglob("*")]:
@@ -51,10 +54,21 @@ def _interpreter() -> Path:
     return path
 
 
-# Before any test module is imported: support.py asks for the command then.
+# Before any test module is imported: support.py asks for them then.
 INTERPRETER = _interpreter()
 PLACE = _prepare()
 os.environ["PYUNSHARE_COMMAND"] = f"{INTERPRETER} -IS {PLACE / 'measured.py'}"
+os.environ["PYUNSHARE_IMPORTABLE"] = str(PLACE / "importable")
+
+# Before any module of the package is.
+RECORD = recording.Record(str(CHECKOUT), str(PLACE / "reached"))
+os.register_at_fork(after_in_child=RECORD.save_at_ends)
+
+from pyunshare import syscalls  # noqa: E402
+
+syscalls.clone = RECORD.watching_copies(syscalls.clone)
+
+from pyunshare.api import interpreter  # noqa: E402  # and with it what takes that name
 
 # Launches from Python: what the intermediate process begins with, and the threads of launches, for
 # which coverage.py waits in vain where no threading.Thread is made.
@@ -79,26 +93,20 @@ def _start_measured_thread(function: Callable[..., object], arguments: tuple[Any
 _thread.start_new_thread = _start_measured_thread
 
 
-def _collect() -> None:
-    """Make coverage.py's data of what the launches have written down."""
-    steps: dict[str, set[tuple[int, int]]] = {}
-    for path in (PLACE / "reached").iterdir():
-        for line in path.read_text().splitlines(keepends=True):
-            try:
-                found = json.loads(line)
-            except ValueError:
-                continue  # killed at it, or by a limit not written to its end
-            for name, pairs in found.items():
-                steps.setdefault(name, set()).update((start, end) for start, end in pairs)
-    DATA.unlink(missing_ok=True)
-    data = coverage.CoverageData(str(DATA))
-    data.add_arcs(steps)
-    data.write()
+def pytest_runtest_logstart() -> None:
+    """Have a process that a test forks begin with little to write down."""
+    RECORD.flush()
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
+def pytest_unconfigure() -> None:
     """Keep what was measured, and nothing else."""
     try:
-        _collect()
+        RECORD.save()
+        data = coverage.CoverageData(str(DATA))
+        data.erase()
+        data.add_arcs(recording.steps_in(PLACE / "reached"))
+        files = (CHECKOUT / "pyunshare").rglob("*.py")
+        data.touch_files([str(path.relative_to(CHECKOUT)) for path in files])  # reached or not
+        data.write()
     finally:
         shutil.rmtree(PLACE)

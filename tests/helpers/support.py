@@ -35,6 +35,9 @@ Found = TypeVar("Found")
 HELPERS = Path(__file__).resolve().parent
 TESTS = HELPERS.parent
 CHECKOUT = TESTS.parent
+# From where programs in Python import the package, if not from their working directory:
+# measuring.py has another place
+IMPORTABLE = os.environ.get("PYUNSHARE_IMPORTABLE") or str(CHECKOUT)
 STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 BASH_COMPLETION = "/usr/share/bash-completion/bash_completion"
 ENVIRONMENT: Mapping[str, str] = {"PATH": STANDARD_PATH, "LANG": "C.UTF-8", "HOME": "/"}
@@ -637,7 +640,6 @@ def in_a_child(action: Callable[[], object], patience: float | None = None) -> s
         except BaseException as error:
             os.write(writer, f"{type(error).__name__}: {error}".encode())
         finally:
-            keep_coverage()
             os._exit(0)
     os.close(writer)
     with open(reader) as pipe:
@@ -647,13 +649,3 @@ def in_a_child(action: Callable[[], object], patience: float | None = None) -> s
         text = pipe.read()
     os.waitpid(pid, 0)
     return text
-
-
-def keep_coverage() -> None:
-    """Keep what coverage.py has measured in this forked process, if it does, before an _exit()."""
-    coverage = sys.modules.get("coverage")
-    measurement = coverage and coverage.Coverage.current()
-    if measurement:
-        with contextlib.suppress(Exception):  # by now a user who may not write there
-            measurement.stop()
-            measurement.save()
