@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import marshal
 import os
+import py_compile
 import resource
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import util
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
 
+from pyunshare.loading import careful_loader, check_bytecode, load_carefully
 from tests.helpers import support
 from tests.helpers.machine import needs
 
@@ -205,3 +209,59 @@ def test_a_group_that_may_write_the_source_may_write_bytecode() -> None:
     planted = package / "options" / "__pycache__"
     plant(planted)
     assert run(command, ["-S", "0", "true"]).stderr == b"evil"
+
+
+# ---- the loader by itself -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Path:
+    """A module with bytecode that tells of itself."""
+    path = tmp_path / "module.py"
+    path.write_text("origin = 'bytecode'\n")
+    path.chmod(0o644)
+    py_compile.compile(str(path), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    path.write_text("origin = 'source'\n")
+    return path
+
+
+def origin(path: Path) -> object:
+    """Where our loader takes a module from."""
+    code = careful_loader()("module", str(path)).get_code("module")
+    assert code
+    names: dict[str, object] = {}
+    exec(code, names)
+    return names["origin"]
+
+
+def test_bytecode_is_taken_with_care(module: Path) -> None:
+    bytecode = Path(cache_from_source(str(module)))
+    bytecode.chmod(0o644)
+    bytecode.parent.chmod(0o755)
+    assert origin(module) == "bytecode"
+    for path in (bytecode, bytecode.parent):
+        mode = path.stat().st_mode
+        path.chmod(mode | 0o020)
+        with pytest.raises(PermissionError):
+            check_bytecode(str(module))
+        assert origin(module) == "source"
+        path.chmod(mode)
+    for how in ("empty", "header only", "no marshal"):
+        whole = bytecode.read_bytes()
+        break_bytecode(bytecode, how)
+        assert origin(module) == "source"
+        bytecode.write_bytes(whole)
+    bytecode.unlink()
+    assert origin(module) == "source"
+
+
+def test_only_our_own_directory_is_loaded_with_care(tmp_path: Path) -> None:
+    (tmp_path / "with_care.py").write_text("")
+
+    def load() -> str:
+        load_carefully(str(tmp_path))
+        sys.path.insert(0, str(tmp_path))
+        loaders = [type(util.find_spec(name).loader) for name in ("with_care", "json")]  # type: ignore[union-attr]
+        return str([loader.__name__ for loader in loaders])
+
+    assert support.in_a_child(load) == "['CarefulLoader', 'SourceFileLoader']"

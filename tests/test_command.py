@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _signal
 import posix
+import runpy
 import signal
 import sys
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ import pytest
 from pyunshare import command
 from pyunshare.messages import Reporter, run_and_exit
 from pyunshare.options.help import version_text
+from tests.helpers import support
 
 # Those that main() gives back their defaults
 SIGNALS = (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)
@@ -77,6 +80,24 @@ def test_signals_are_as_they_were_before_python(
     assert signal.getsignal(signal.SIGINT) == after
     assert signal.getsignal(signal.SIGPIPE) == signal.SIG_DFL
     assert signal.getsignal(signal.SIGXFSZ) == signal.SIG_DFL
+
+
+def test_the_module_starts_where_no_signal_can_be_set() -> None:
+    """As under a filter, which Python has not told that the handler is refused."""
+
+    def refuse(*_: object) -> NoReturn:
+        raise PermissionError
+
+    def start() -> str:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        names: list[str | None] = []
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(_signal, "signal", refuse)
+            patched.setattr(command, "main", names.append)
+            runpy.run_path(str(support.CHECKOUT / "pyunshare" / "__main__.py"))
+        return str(names)
+
+    assert support.in_a_child(start) == "[None]"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import posix
+import pwd
 import random
 import shutil
 import signal
@@ -12,16 +14,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from errno import EPERM
+from errno import ENOSPC, EPERM
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, NoReturn
 
 import pytest
 
 from pyunshare.diagnostics.system import System
+from pyunshare.doctor import __main__ as main
 from pyunshare.doctor import checks
-from pyunshare.doctor.__main__ import run
-from pyunshare.doctor.report import Outcome
+from pyunshare.doctor.__main__ import restart, run
+from pyunshare.doctor.report import Finding, Outcome, Report, Trial, _verdict
+from pyunshare.errors import Failure
 from tests.helpers import support
 from tests.helpers.machine import needs
 from tests.helpers.support import (
@@ -373,7 +377,7 @@ def test_a_user_who_stops_what_is_tried_stops_nothing_else() -> None:
             "from pyunshare.doctor.__main__ import run; run([])"
         )
         line = [sys.executable, "-c", code]
-        environment = {**support.ENVIRONMENT, **TRIES_THE_SPY, "PYTHONPATH": str(support.CHECKOUT)}
+        environment = {**support.ENVIRONMENT, **TRIES_THE_SPY, "PYTHONPATH": support.IMPORTABLE}
         result = support.run(line, environment=environment)
         assert time.monotonic() - begin < PATIENCE
     assert result.status in (0, 1), result
@@ -417,6 +421,105 @@ def test_a_user_who_cannot_be_is_not_tried(given: str) -> None:
         assert result.lines[-1] == "Verdict: all that can be expected works for root and nobody"
 
 
+def test_a_user_whose_groups_cannot_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise OSError(EPERM, "refused")
+
+    monkeypatch.setattr(os, "getgrouplist", refuse)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: pwd.struct_passwd(("a", "x", uid, 7, *"ghs")))
+    assert checks.ordinary_user().groups == [7]
+
+
+def test_what_a_child_says_is_understood() -> None:
+    reading, writing = os.pipe()
+    recorder = checks._Recorder(writing)
+    given = Failure("x", EPERM, step="write", path=f"/proc/{os.getpid()}/uid_map")
+    assert recorder.report(given) == 1
+    recorder.stop_loading()
+    found = checks.parse_record(os.read(reading, checks.LONGEST_RECORD))
+    os.close(reading)
+    os.close(writing)
+    assert found
+    assert (found.step, found.errno, found.path) == ("write", EPERM, "/proc/PID/uid_map")
+    assert recorder.report(given) == 1  # nobody listens any more
+
+
+def test_what_a_launch_leaves_behind_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave(*_: object) -> int:
+        if os.fork() == 0:
+            time.sleep(PATIENCE)
+        return 0
+
+    monkeypatch.setattr(checks, "_be_launch", leave)
+    with checks._descendants_adopted(has_c_library=True):
+        assert checks._run([], None) == (0, b"")
+        assert support.left_over_children() == []
+
+
+def test_a_report_that_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise OSError(ENOSPC, os.strerror(ENOSPC))
+
+    monkeypatch.setattr(checks, "_tried", lambda *_: Outcome(True))
+    monkeypatch.setattr("pyunshare.syscalls.write_all", refuse)
+    with pytest.raises(SystemExit) as caught:
+        run([])
+    assert caught.value.code == 1
+    assert capsys.readouterr().err.endswith(": write error: No space left on device\n")
+
+
+def test_it_begins_anew_with_little_of_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the interpreter's own file, or by its name where there is no proc."""
+    executed: list[tuple[str, list[object], dict[bytes, bytes]]] = []
+
+    def execute(path: str, argv: list[object], env: dict[bytes, bytes]) -> None:
+        executed.append((path, argv, env))
+        if path.startswith("/proc/"):
+            raise FileNotFoundError
+
+    monkeypatch.setattr(posix, "execve", execute)
+    monkeypatch.setattr(
+        posix, "environ", {b"SUDO_UID": b"7", b"LD_LIBRARY_PATH": b"/l", b"A": b"1"}
+    )
+    monkeypatch.setattr(sys, "executable", "/x/python3")
+    restart(["-c", "code", "/"], ["--json"])
+    argv = ["/x/python3", "-ISXutf8", "-c", "code", "/", "1", b"SUDO_UID=7", "--json"]
+    env = {b"LD_LIBRARY_PATH": b"/l"}
+    assert executed == [("/proc/self/exe", argv, env), ("/x/python3", argv, env)]
+
+
+def test_what_has_begun_anew_takes_its_environment_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def begun() -> str:
+        seen: list[object] = []
+        monkeypatch.setattr(main, "run", lambda argv: seen.append((argv, posix.environ)))
+        with contextlib.suppress(SystemExit):
+            main.begin(["2", "PATH=/x=y", "SUDO_UID=7", "--json"])
+        return str(seen)
+
+    expected = [(["--json"], {b"PATH": b"/x=y", b"SUDO_UID": b"7"})]
+    assert support.in_a_child(begun) == str(expected)
+
+
+def test_verdicts(tmp_path: Path) -> None:
+    """What is said where little could be tried, or fails as expected."""
+    system = System(str(tmp_path))
+
+    def verdict(as_root: Outcome | None, has_c_library: bool = True) -> list[str]:
+        trial = Trial("--mount-binfmt", [], [], False)
+        found = [Finding(trial, as_root, None)]
+        report = Report("a", 5, system, found, found, has_c_library)
+        return _verdict(report)
+
+    assert verdict(None) == ["Verdict: nothing could be tried; nothing could be tried as a"]
+    assert verdict(Outcome(False))[-1] == (
+        "Verdict: all that can be expected works for root; what fails takes more than is there: "
+        "--mount-binfmt; nothing could be tried as a"
+    )
+    assert verdict(None, has_c_library=False)[0].startswith("This Python has no ctypes")
+
+
 def test_who_cannot_be_tried_is_said_so() -> None:
     last = in_launch("true").stdout.decode().splitlines()[-1]
     assert last.endswith("; nothing could be tried as nobody")
@@ -427,7 +530,7 @@ def test_a_python_without_ctypes() -> None:
         "import sys; sys.modules['_ctypes'] = sys.modules['ctypes'] = None; "
         "from pyunshare.doctor.__main__ import run; sys.exit(run(sys.argv[1:]))"
     )
-    environment = {**support.ENVIRONMENT, "PYTHONPATH": str(support.CHECKOUT)}
+    environment = {**support.ENVIRONMENT, "PYTHONPATH": support.IMPORTABLE}
     result = support.run([sys.executable, "-c", code], environment=environment)
     assert result.status == 1
     assert result.stderr == b""

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from pyunshare import syscalls
+from pyunshare.api import spawn
 from pyunshare.errors import Failure
 from pyunshare.launch import steps as launch
+from pyunshare.messages import Reporter
 from pyunshare.options.parser import take_options
 from pyunshare.options.request import Request
 from pyunshare.options.signals import signal_number, signal_numbers
@@ -53,6 +55,20 @@ def test_a_python_without_ctypes_is_told_in_one_line(monkeypatch: pytest.MonkeyP
         launch.require_c_library()
     assert str(caught.value) == "this Python cannot call the C library: No module named '_ctypes'"
     assert caught.value.status == 1
+
+
+def test_unshare_of_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With CPython 3.12 and newer many launches need no C library."""
+    looked_up: list[bool] = []
+    flags: list[int] = []
+    monkeypatch.setattr(launch, "HAS_UNSHARE", True)
+    monkeypatch.setattr(spawn, "HAS_UNSHARE", True)
+    monkeypatch.setattr(launch, "require_c_library", lambda: looked_up.append(True))
+    monkeypatch.setattr(spawn, "load_c_library", lambda: looked_up.append(True))
+    launch.enter(request_of("-u"), Reporter("unshare", []), unshare=flags.append)
+    assert spawn._has_what_it_calls(needs_c_library=False)
+    assert flags == [syscalls.CLONE_NEWUTS]
+    assert not looked_up
 
 
 def test_unshare_of_the_c_library() -> None:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import posix
 import re
 import shlex
 import shutil
 import sys
-from errno import EACCES, EAGAIN, EINVAL, ENOENT, ENOSPC, EPERM
+from errno import EACCES, EAGAIN, EINVAL, ENOENT, ENOMEM, ENOSPC, ENOTDIR, EPERM
 from pathlib import Path
 
 import pytest
 
 from pyunshare.diagnostics import files, maps, namespaces, programs
 from pyunshare.diagnostics import hint as hint_module
-from pyunshare.diagnostics.commands import printable
+from pyunshare.diagnostics.commands import Command, printable
+from pyunshare.diagnostics.hint import FailureContext
 from pyunshare.diagnostics.namespaces import is_older
 from pyunshare.diagnostics.system import INITIAL_USER_NAMESPACE, System
 from pyunshare.errors import Failure
+from pyunshare.options.parser import take_options
+from pyunshare.options.request import Request
 from tests.helpers import support
 from tests.helpers.hinting import failed, hints_of
 
@@ -673,3 +677,226 @@ def test_a_python_without_ctypes(
 
 def test_a_c_library_that_cannot_be_called_for_another_reason(tmp_path: Path) -> None:
     assert hints_of(["-m", "true"], failed("dlopen"), tmp_path) == ""
+
+
+# ---- what is hardly ever so ---------------------------------------------------------------------
+
+
+def context_of(words: list[str], failure: Failure, root: Path) -> FailureContext:
+    """What hints see of a failure on a made-up machine."""
+    request = Request.from_options(take_options([*words]))
+    return FailureContext("unshare", words, request, System(str(root)), failure)
+
+
+def test_the_options_before_a_fault() -> None:
+    assert hint_module.options_of(["-nS5", "--nonsense", "-u"]) == [("net", None), ("setuid", "5")]
+
+
+def test_options_added_last_stand_before_the_end_of_options(tmp_path: Path) -> None:
+    context = context_of(["-n", "--", "true"], REFUSED, tmp_path)
+    assert context.line("-r", last=("--wd=/",)) == ["-r", "-n", "--wd=/", "--", "true"]
+    assert context_of(["-n", "true"], REFUSED, tmp_path).line(last=("-u",)) == ["-n", "-u", "true"]
+
+
+def test_a_setting_that_nobody_can_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container; and one that is written where there is no sysctl(8)."""
+    monkeypatch.setattr("posix.geteuid", lambda: 0)
+    monkeypatch.setattr(hint_module, "_became_root_by", lambda: "")
+    monkeypatch.setattr(hint_module, "found_program", lambda name, path: "")
+    context = context_of(["-r", "true"], REFUSED, tmp_path)
+    assert context.setting("user.max_user_namespaces", 7) is None  # there is no such file
+    machine(tmp_path, proc__sys__user__max_user_namespaces="1\n")
+    command = context_of(["-r", "true"], REFUSED, tmp_path).setting("user.max_user_namespaces", 7)
+    assert command
+    assert command.text == "echo 7 | tee /proc/sys/user/max_user_namespaces"
+    monkeypatch.setattr("posix.getppid", lambda: 5)
+    machine(tmp_path, proc__self__uid_map="0 100 5\n", proc__5__uid_map="0 100 5\n")
+    context = context_of(["-r", "true"], REFUSED, tmp_path)
+    assert context.setting("kernel.unprivileged_userns_clone", 1) is None
+    assert context.setting("user.max_user_namespaces", 7)
+
+
+def test_who_became_root_for_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posix.geteuid", lambda: 0)
+    monkeypatch.setattr(hint_module, "found_program", lambda name, path: f"/bin/{name}")
+    monkeypatch.setitem(posix.environ, b"SUDO_UID", b"1000")
+    monkeypatch.setattr(sys, "argv", ["unshare"])
+    context = context_of(["-r", "true"], REFUSED, tmp_path)
+    assert context.typed(["-u", "true"]).text == "sudo unshare -u true"
+    both = Command("touch", "/x").then(Command("mount", "/x"))
+    assert context.as_root(both).text == "sudo sh -c 'touch /x && mount /x'"
+
+
+def test_the_module_as_root_types_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the variable that sudo(8) would take away."""
+    monkeypatch.setattr(sys, "argv", ["/x/pyunshare/__main__.py"])
+    monkeypatch.setattr(sys, "executable", "/bin/python3")
+    monkeypatch.setitem(posix.environ, b"PYTHONPATH", b"/x")
+    module = ["/bin/python3", "-m", "pyunshare"]
+    assert hint_module.typed_name("pyunshare", for_root=True) == ["env", "PYTHONPATH=/x", *module]
+    monkeypatch.delitem(posix.environ, b"PYTHONPATH")
+    assert hint_module.typed_name("pyunshare", for_root=True) == module
+
+
+@pytest.mark.parametrize("errno", [EPERM, ENOTDIR])
+@pytest.mark.parametrize("kind", ["none", "file", "directory"])
+def test_a_directory_for_a_namespace(tmp_path: Path, kind: str, errno: int) -> None:
+    path = tmp_path / "namespace"
+    if kind != "none":
+        path.touch() if kind == "file" else path.mkdir()
+    failure = failed("mount", errno, str(path))
+    found = files.file_is_a_directory(context_of([f"--uts={path}", "true"], failure, tmp_path))
+    assert (found is not None) == (kind == "directory" and errno == ENOTDIR)
+
+
+def test_a_mount_namespace_is_roots_to_keep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = machine(tmp_path, proc__self__mountinfo="1 0 8:1 / / rw shared:1 - ext4 /dev/a rw\n")
+    failure = failed("mount", EINVAL, "/nonexistent/file")
+    for uid in (0, 1000):
+        monkeypatch.setattr("posix.geteuid", lambda uid=uid: uid)
+        said = hints_of(["--mount=/nonexistent/file", "true"], failure, root)
+        assert "/ is a shared mount" in said
+        assert ("type: " in said) == (uid == 0)
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        (["/proc/self/ns"], ""),
+        (["/proc/1/ns"], "the proc here shows another PID namespace"),
+        ([], "no proc is mounted on /proc"),
+    ],
+)
+def test_the_proc_that_is_missing(
+    there: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "is_there", lambda path: path in there)
+    found = hints_of(["-r", "true"], failed("open", ENOENT, "/proc/self/uid_map"), tmp_path)
+    assert found.startswith(f"unshare: hint: {said}") if said else not found
+
+
+@pytest.mark.parametrize("known", ["00000000000000c0", ""])
+def test_a_tool_that_can_have_power(known: str, tmp_path: Path) -> None:
+    """Then the reason why it is not executed is another one."""
+    if known:
+        machine(tmp_path, proc__self__status=f"Name:\tx\nCapBnd:\t{known}\n")
+    failure = failed("execve", EPERM, "newuidmap")
+    assert hints_of(["--map-users", "0:5:1", "true"], failure, tmp_path) == ""
+
+
+def test_ids_of_a_directory_service_are_known_to_it_alone(tmp_path: Path) -> None:
+    root = machine(tmp_path, etc__nsswitch__conf="")
+    (root / "etc" / "nsswitch.conf").write_text("subid: sss\n")
+    failure = Failure("", step="helper", path="newuidmap", reported=True)
+    context = context_of(["--map-users", "0:5:1", "true"], failure, root)
+    assert maps.not_owned(context, context.request.users, "newuidmap") is None
+
+
+@pytest.mark.parametrize("has_setcap", [True, False])
+@pytest.mark.parametrize("is_link", [True, False])
+def test_a_tool_of_the_machine_without_power(
+    has_setcap: bool, is_link: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("posix.geteuid", lambda: 1000)
+    setcap = "/sbin/setcap" if has_setcap else ""
+    tools = {"newuidmap": "/x/newuidmap", "setcap": setcap}
+    monkeypatch.setattr(maps, "found_program", lambda name, path: tools[name])
+    monkeypatch.setattr(maps, "tool", lambda name: name)
+    monkeypatch.setattr(maps, "real_path", lambda path: path)
+    monkeypatch.setattr(maps, "is_privileged_tool", lambda path: False)
+    monkeypatch.setattr(maps, "can_be_trusted", lambda path: True)
+    monkeypatch.setattr(posix, "readlink", lambda path: readlink(path, is_link))
+    failure = Failure("", step="helper", path="newuidmap", reported=True)
+    said = hints_of(["--map-users", "0:1000:1", "true"], failure, tmp_path)
+    assert "/x/newuidmap is neither set-user-ID root nor has it file capabilities" in said
+    assert ("chmod u+s /x/newuidmap" in said) == (not is_link)
+    assert ("setcap cap_setuid+ep /x/newuidmap" in said) == (has_setcap and not is_link)
+
+
+def readlink(path: str, is_link: bool) -> str:
+    """What a link reads, where all files are some, or none."""
+    if not is_link:
+        raise OSError(EINVAL, path)
+    return "elsewhere"
+
+
+def test_a_program_that_is_gone_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maps, "head_of", lambda path: b"\x7fELF")
+    assert not maps.can_be_trusted("/nonexistent/newuidmap")
+
+
+def test_a_group_that_only_looks_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the id that all without a mapping show as, and the kernel knows better."""
+    root = machine(tmp_path, proc__sys__kernel__overflowgid="65534\n")
+    machine(root, proc__self__uid_map="0 0 9\n", proc__self__gid_map="65534 5 1\n")
+    monkeypatch.setattr("posix.geteuid", lambda: 0)
+    monkeypatch.setattr("posix.getegid", lambda: 65534)
+    for outcome in (EPERM, 0):
+        monkeypatch.setattr(System, "outcome", lambda self, action, outcome=outcome: outcome)
+        said = hints_of(["-U", "true"], REFUSED, root)
+        assert ("is not mapped" in said) == (outcome == EPERM)
+
+
+def test_limits_that_are_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(System, "outcome", lambda self, action: ENOSPC)
+    assert hints_of(["-n", "true"], failed("unshare", ENOSPC), tmp_path) == ""
+    assert hints_of(["-f", "true"], failed("fork", ENOMEM), tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "is_shell"),
+    [
+        (["env", "--", "-u", "X", "A=1", "sh"], True),
+        (["env", "A=1"], False),
+        (["env", "A=1", "true"], False),
+        (["sh"], True),
+    ],
+)
+def test_a_shell_behind_a_wrapper(
+    words: list[str], is_shell: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = context_of(["-p", *words], REFUSED, tmp_path)
+    assert programs.soon_cannot_fork(context) == is_shell
+    monkeypatch.setattr(programs, "search_path", lambda: ["/nonexistent"])
+    assert not programs.soon_cannot_fork(context_of(["-p", "none"], REFUSED, tmp_path))
+    inside = context_of(["-p", "-R", "/", "true"], REFUSED, tmp_path)
+    assert not programs.soon_cannot_fork(inside)
+
+
+@pytest.mark.parametrize("value", ["9", "99", "NONE"])
+def test_a_signal_by_its_number(value: str, tmp_path: Path) -> None:
+    words = [f"--kill-child={value}", "true"]
+    context = FailureContext("unshare", words, Request(), System(str(tmp_path)), Failure(""))
+    found = programs.signal_by_number(context)
+    assert (found is None) == (value != "9")
+
+
+@pytest.mark.parametrize("word", ["-nm=/x", "-zm=/x"])
+def test_a_value_attached_to_a_short_option(word: str, tmp_path: Path) -> None:
+    """Where there are such options, all of them."""
+    context = FailureContext("unshare", [word], Request(), System(str(tmp_path)), Failure(""))
+    found = programs.short_option_with_value(context)
+    assert (found is None) == (word == "-zm=/x")
+
+
+def test_a_value_that_a_signal_has_already(tmp_path: Path) -> None:
+    """The option has its value; what follows is a program that is not there."""
+    context = context_of(["--kill-child=TERM", "KILL"], failed("execve", ENOENT, "KILL"), tmp_path)
+    assert programs.value_taken_for_program(context) is None
+
+
+def test_an_interpreter_at_the_end_of_a_long_chain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel goes no further; all of them are there."""
+    monkeypatch.setattr(programs, "_interpreter", lambda path: ("its interpreter", "/bin/sh"))
+    context = context_of(["/bin/sh"], failed("execve", ENOENT, "/bin/sh"), tmp_path)
+    assert programs._interpreter_is_missing(context, "/bin/sh") is None
+
+
+def test_a_file_that_is_gone_is_roots_to_change(tmp_path: Path) -> None:
+    context = context_of(["/none"], failed("execve", ENOENT, "/none"), tmp_path)
+    changed = programs._changed(context, str(tmp_path / "none"), Command("true"))
+    assert changed.text.endswith("true")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import _signal
 import errno
 import os
 import signal
 from collections.abc import Iterator
-from typing import Callable
+from typing import Callable, NoReturn
 
 import pytest
 
@@ -143,6 +144,21 @@ def test_a_lock_that_is_refused_is_a_failure(
 def as_child(lock: SyncLock) -> Child:
     """Return a child as it sees itself: all that it needs for that is a fork that says 0."""
     return Child(lock, forward_signals=False, death_signal=signal.SIGCONT, fork=lambda: 0)
+
+
+def test_the_status_is_had_where_all_about_signals_is_refused() -> None:
+    """As by a seccomp(2) filter."""
+
+    def refuse(*_: object) -> NoReturn:
+        raise PermissionError
+
+    child = Child(None, forward_signals=True, death_signal=None)
+    if child.pid == 0:
+        os._exit(7)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(_signal, "sigwait", refuse)
+        patched.setattr(_signal, "signal", refuse)
+        assert child.wait() == 7
 
 
 def test_the_child_has_the_callers_signal_mask() -> None:

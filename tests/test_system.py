@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import posix
+import sys
+import time
 from errno import EPERM
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from pyunshare.diagnostics import probes
+from pyunshare.diagnostics import probes, system
 from pyunshare.diagnostics.system import NAMESPACES, System, found_program
+from pyunshare.launch.rehearsal import rehearse
 from pyunshare.syscalls import CLONE_NEWNS, CLONE_NEWTIME, CLONE_NEWUSER, load_c_library
 from tests.helpers.machine import needs
 
@@ -212,6 +217,103 @@ def test_outcomes_of_what_is_tried() -> None:
     assert probes.outcome(fail) == EPERM
     assert probes.outcome(defect) is None
     assert probes.outcome(lambda: os.kill(os.getpid(), 9)) is None
+
+
+def test_what_is_tried_as_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interruption ends it, though it has no process group of its own."""
+    given_wait, waits = posix.waitpid, []
+
+    def wait(pid: int, options: int) -> object:
+        waits.append(pid)
+        if len(waits) == 1:
+            raise InterruptedError
+        return given_wait(pid, options)
+
+    assert probes.outcome(lambda: None, become=lambda: None) == 0
+    monkeypatch.setattr(posix, "waitpid", wait)
+    with pytest.raises(InterruptedError):
+        probes.outcome(lambda: time.sleep(60), become=lambda: None)
+    assert len(waits) == 2
+
+
+@needs("root", "user namespaces")
+def test_a_rehearsal_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
+    """Also in a helper, which writes maps that the kernel does not take."""
+    overlapping = ["--map-users", "0:0:5", "--map-users", "3:10:5", "true"]
+    assert probes.outcome(lambda: rehearse(["--map-users", "0:0:5", "true"])) == 0
+    assert probes.outcome(lambda: rehearse(overlapping)) is None
+    assert capfd.readouterr() == ("", "")
+
+
+def test_no_process_can_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posix.fork", refuse)
+    assert probes.outcome(lambda: None) is None
+
+
+def refuse(*_: object) -> NoReturn:
+    raise OSError(EPERM, "refused")
+
+
+def without_ctypes() -> NoReturn:
+    raise ImportError("No module named '_ctypes'")
+
+
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_what_is_known_without_ctypes(
+    uid: int, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probes, "load_c_library", without_ctypes)
+    monkeypatch.setattr(system, "load_c_library", without_ctypes)
+    monkeypatch.setattr("posix.geteuid", lambda: uid)
+    assert probes.has_capability(probes.CAP_SYS_ADMIN) == (uid == 0)
+    assert not probes.filter_refuses_mount()
+    found = tree.add("proc/1/mounts", "x").system
+    found.remember(0)
+    found.close()
+    assert found.name_of_user(0) == "root"
+
+
+def test_a_kernel_that_looks_at_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could never work works: then no filter has refused it."""
+    monkeypatch.setattr(probes, "unshare", lambda flags: None)
+    monkeypatch.setattr(probes, "call", lambda *arguments: None)
+    assert not probes.filter_refuses(CLONE_NEWUSER)
+    assert not probes.filter_refuses_mount()
+
+
+def test_mount_points_are_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a kernel before 5.8, and a C library without the call."""
+    with monkeypatch.context() as patched:
+        patched.setattr(probes, "_statx", lambda path: bytes(256))
+        assert probes.is_no_mount_point("/") is None
+    monkeypatch.setattr("ctypes.CDLL", lambda *_, **__: object())
+    assert probes.is_no_mount_point("/") is None
+
+
+@needs("root")
+@pytest.mark.skipif(not hasattr(posix, "pidfd_open"), reason="missing feature: pidfd_open(2)")
+def test_a_chroot_is_looked_for_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "is_there", lambda path: False)
+    assert probes.is_in_chroot() is False
+
+
+def test_a_link_that_proc_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert system.real_path("/proc/self/exe") == os.path.realpath(sys.executable)
+    monkeypatch.setattr("posix.readlink", refuse)
+    assert system.real_path("/proc/self/exe") == ""
+
+
+def test_a_file_that_is_not_even_looked_at(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a directory that is not ours: it may say anything."""
+    found = tree.add("etc/subuid").system
+    assert not found.is_beyond_reading("/etc/subuid")
+    monkeypatch.setattr("posix.stat", refuse)
+    assert found.is_beyond_reading("/etc/subuid")
+
+
+def test_blocks_that_no_kernel_has() -> None:
+    found = system.parse_subordinate_ids(b"a:5:0\nb:4294967295:9\nc:1:2\n")
+    assert [block.owner for block in found] == ["c"]
 
 
 @needs("root", "user namespaces")

@@ -84,6 +84,30 @@ def test_an_exception_when_the_thread_has_begun(
     assert made == ["call"]
 
 
+def test_an_exception_while_another_one_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first is raised, when the call has come to its end."""
+    ended = threading.Event()
+    interrupts: list[str] = []
+    given_start = _thread.start_new_thread
+
+    def start(run: Any, arguments: tuple[object, ...]) -> None:
+        given_start(run, arguments)
+        raise Interruption
+
+    def interrupt() -> None:
+        interrupts.append("once more")
+        if len(interrupts) == 1:
+            raise LikeNoThread
+        ended.set()
+
+    monkeypatch.setattr(_thread, "start_new_thread", start)
+    begun = threading.Event()
+    monkeypatch.setattr(threads.Race, "is_won_by", lambda race, name: name == threads.THREAD)
+    with pytest.raises(Interruption):
+        call_in_thread(lambda: (begun.set(), ended.wait(), None)[2], interrupt)
+    assert len(interrupts) > 1
+
+
 @pytest.fixture
 def no_room_for_a_thread() -> Iterator[None]:
     """Memory that may be used by and by, and less of it than a new stack takes."""
