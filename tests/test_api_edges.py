@@ -225,7 +225,7 @@ def test_a_descriptor_that_is_not_open(way: dict[str, Any], more: dict[str, Any]
 
 
 @each_backend
-def test_a_pipe_has_the_place_of_a_descriptor_that_is_passed(way: dict[str, Any]) -> None:
+def test_a_pipe_in_the_place_of_a_passed_descriptor(way: dict[str, Any]) -> None:
     result = pyunshare.run(
         ["sh", "-c", "cat; echo error >&2"],
         input=b"in",
@@ -650,7 +650,7 @@ last = Last()
 """
 
 
-def test_a_launch_at_the_very_end_of_python_is_no_endless_one() -> None:
+def test_a_launch_at_the_very_end_of_python() -> None:
     """When modules go, CPython before 3.12 starts threads that do not come to run."""
     assert python(AT_THE_VERY_END)[:2] == (0, "end")
 
