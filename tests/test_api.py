@@ -167,6 +167,9 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"user": 1000}, TypeError, "user is a path, not int; to run as another user, use setuid"),
     ({"net": 5}, TypeError, "net is a path, not int"),
     ({"net": "a\0b"}, ValueError, "net: embedded null byte"),
+    ({"root": "/\ud800"}, UnicodeEncodeError, "surrogates not allowed"),
+    ({"uts": "/\ud800"}, UnicodeEncodeError, "surrogates not allowed"),
+    ({"whitelist_env": ["\ud800"]}, UnicodeEncodeError, "surrogates not allowed"),
     ({"whitelist_env": ["A\0"]}, ValueError, "whitelist_env: embedded null byte"),
     ({"whitelist_env": 5}, TypeError, "whitelist_env is a list of names, not int"),
     ({"whitelist_env": [5]}, TypeError, "whitelist_env is a string, not int"),
@@ -924,6 +927,26 @@ def test_unshare_leaves_the_signal_handlers_alone() -> None:
         return signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
 
     assert support.in_a_child(action) == "True"
+
+
+def reap_all(*_: object) -> None:
+    """Handle SIGCHLD, as some servers do."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, reap_all], ids=["ignored", "reaped"])
+def test_unshare_has_its_helpers_whatever_is_done_about_sigchld(handler: Any) -> None:
+    def action() -> tuple[str, bool, set[int]]:
+        signal.signal(signal.SIGCHLD, handler)
+        pyunshare.unshare(map_users=(0, 0, 5))
+        is_kept = signal.getsignal(signal.SIGCHLD) == handler
+        return Path("/proc/self/uid_map").read_text(), is_kept, signal.pthread_sigmask(0, [])
+
+    expected = str((f"{0:>10} {0:>10} {5:>10}\n", True, set()))
+    for _ in range(10):
+        assert support.in_a_child(action) == expected
 
 
 @pytest.mark.parametrize(

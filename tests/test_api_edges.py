@@ -297,6 +297,14 @@ def test_a_program_without_a_name(way: dict[str, Any]) -> None:
     assert (caught.value.errno, caught.value.filename) == (errno.ENOENT, "")
 
 
+@each_backend
+def test_an_empty_argument_0(way: dict[str, Any]) -> None:
+    """Python has execve(2) pass none; a child that subprocess starts may have it."""
+    refused = pytest.raises(ValueError, match="argument 0 must not be empty")
+    with contextlib.nullcontext() if is_by_thread(way) else refused:
+        assert pyunshare.run([""], executable="/bin/true", **way).returncode == 0
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_number_above_the_limit_of_descriptors(backend: str) -> None:
     """A new process cannot have it, and says so, though its socket was in the way of others."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal
 import _thread
 import contextlib
 import errno
@@ -16,6 +17,7 @@ from ..launch.steps import enter
 from ..syscalls import CLONE_NEWUSER
 from .exceptions import LaunchError, launch_error, launch_errors
 from .hint import find_hint
+from .intermediate import set_signals
 from .kwargs import KEYWORDS, given_options, request_for
 from .status import LONGEST_RECORD, Reporter, fields_of, make_channel
 from .threads import count_threads
@@ -61,7 +63,7 @@ def unshare(**keywords: Any) -> None:
             request = request_for(options)
             if request.flags & CLONE_NEWUSER:
                 _check_threads()
-            with _reporter() as reporter:
+            with _reporter() as reporter, _own_children():
                 enter(request, reporter)
     except LaunchError as error:
         error.find_hint = partial(find_hint, options, [])
@@ -96,6 +98,21 @@ def _check_threads() -> None:
             )
         time.sleep(INTERVAL)
         threads = count_threads()
+
+
+@contextlib.contextmanager
+def _own_children() -> Iterator[None]:
+    """Have helpers be waited for by this thread, whatever the process does about SIGCHLD."""
+    blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, [_signal.SIGCHLD])
+    is_ignored = _signal.getsignal(_signal.SIGCHLD) == _signal.SIG_IGN
+    try:
+        if is_ignored:
+            set_signals([_signal.SIGCHLD], _signal.SIG_DFL)
+        yield
+    finally:
+        if is_ignored:
+            set_signals([_signal.SIGCHLD], _signal.SIG_IGN)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, blocked)
 
 
 @contextlib.contextmanager

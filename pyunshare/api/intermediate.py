@@ -163,8 +163,8 @@ def set_signals(signals: "Iterable[int]", disposition: "Any") -> None:
     for signal in signals:
         try:
             _signal.signal(signal, disposition)
-        except OSError:
-            pass  # it is SIGKILL, or the like; or a seccomp(2) filter refuses that
+        except (OSError, ValueError):
+            pass  # SIGKILL, or the like; a seccomp(2) filter refuses that; another thread's matter
 
 
 # ---- a new interpreter --------------------------------------------------------------------------

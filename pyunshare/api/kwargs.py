@@ -29,7 +29,7 @@ def given_options(keywords: Mapping[str, Any]) -> list[Given]:
     """Return the options that the keywords stand for, in their order.
 
     None and False are "not given". Raises TypeError for a value of a wrong type, ValueError for
-    one with a NUL character in it.
+    one with a character in it that the kernel cannot be given.
     """
     given: list[Given] = []
     for keyword, value in keywords.items():
@@ -67,6 +67,7 @@ def _texts(keyword: str, option: Option, value: object) -> list[str]:
     for text in texts:
         if "\0" in text:
             raise ValueError(f"{keyword}: embedded null byte")
+        os.fsencode(text)  # raises for what no bytes are
     return texts
 
 

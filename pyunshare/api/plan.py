@@ -74,6 +74,8 @@ class Plan:
     def check_bytes(self) -> None:
         """Raise what subprocess raises for arguments and variables that execve(2) cannot pass."""
         self.argv = [_without_nul(os.fsencode(word)) for word in self.argv]
+        if self.name and not self.argv[0]:
+            raise ValueError("argument 0 must not be empty")  # as for os.execv()
         for name, value in (self.env or {}).items():
             if not name or b"=" in name:
                 raise ValueError("illegal environment variable name")
