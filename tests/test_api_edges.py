@@ -110,10 +110,13 @@ def test_no_process_is_in_between_that_is_not_needed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with using(backend, monkeypatch), pyunshare.Popen(["sleep", "30"], **given) as process:
+        is_between = backend in between
+        if not is_between:
+            support.wait_for_name(process.pid, "sleep")
         name = Path(f"/proc/{process.pid}/comm").read_text().strip()
         children = support.children(process.pid)
         process.kill()
-    assert (name == "sleep", len(children)) == ((False, 1) if backend in between else (True, 0))
+    assert (name == "sleep", len(children)) == ((False, 1) if is_between else (True, 0))
     assert process.returncode == -signal.SIGKILL
 
 

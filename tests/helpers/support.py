@@ -525,6 +525,12 @@ def kill_session(process: subprocess.Popen[bytes]) -> None:
 # ---- looking at processes -----------------------------------------------------------------------
 
 
+def wait_for_name(pid: int, name: str) -> None:
+    """Wait until a process has this name: execve(2) closes files a moment before it gives one."""
+    path = Path(f"/proc/{pid}/comm")
+    wait_for(lambda: path.read_text().strip() == name, f"process {pid} to be {name}")
+
+
 def wait_for(condition: Callable[[], Found], what: str, patience: float = 20.0) -> Found:
     """The first true value of ``condition()``; fails when there is none in time."""
     deadline = time.monotonic() + patience
