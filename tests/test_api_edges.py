@@ -294,6 +294,14 @@ def test_arguments_that_cannot_be_are_refused_as_by_subprocess(
 
 
 @each_backend
+def test_a_variable_without_a_name(way: dict[str, Any]) -> None:
+    result = pyunshare.run(
+        ["env"], env={"": "x", "PATH": support.STANDARD_PATH}, stdout=subprocess.PIPE, **way
+    )
+    assert result.stdout.decode() == f"=x\nPATH={support.STANDARD_PATH}\n"
+
+
+@each_backend
 def test_a_program_without_a_name(way: dict[str, Any]) -> None:
     with pytest.raises(pyunshare.LaunchError) as caught:
         pyunshare.run([""], **way)

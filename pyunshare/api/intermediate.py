@@ -79,6 +79,9 @@ def do_job(
     _signal.pthread_sigmask(_signal.SIG_SETMASK, job["blocked"])
     if request.kill_child is not None:
         require_c_library()
+    has_entry_without_name = b"" in (job["env"] or ())
+    if has_entry_without_name:
+        import ctypes  # noqa: F401  # for _set_entries()
     if is_inside or not needs_fork(request):
         request.fork = False  # this process is a child of the calling one
     change = _change_nothing if is_inside else unshare
@@ -102,6 +105,9 @@ def do_job(
 
     def execute(path: str, argv: "list[str]", env: "Mapping[bytes, bytes] | None") -> None:
         reporter.send(EXECUTING)
+        if env and has_entry_without_name:  # which posix.execve() refuses, and subprocess passes
+            _set_entries([name + b"=" + value for name, value in env.items()])
+            env = None
         execute_file(path, argv, env)
 
     start_program(job["argv"], job["env"], job["name"], execute)

@@ -77,7 +77,7 @@ class Plan:
         if self.name and not self.argv[0]:
             raise ValueError("argument 0 must not be empty")  # as for os.execv()
         for name, value in (self.env or {}).items():
-            if not name or b"=" in name:
+            if b"=" in name:
                 raise ValueError("illegal environment variable name")
             _without_nul(name + value)
 
