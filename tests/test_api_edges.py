@@ -321,8 +321,7 @@ def test_a_number_above_the_limit_of_descriptors(backend: str) -> None:
     """A new process cannot have it, and says so, though its socket was in the way of others."""
 
     def action() -> str:
-        if backend != "copy":
-            caller.MOST_PAGE_TABLES = -1
+        caller.MOST_PAGE_TABLES = sys.maxsize if backend == "copy" else -1
         run = pyunshare.Launcher().run if backend == "launcher" else pyunshare.run
         os.dup2(os.open("/dev/null", os.O_WRONLY), 200)
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -539,6 +538,21 @@ for _ in range(5):
 stop.set()
 """
 )
+
+
+MODULES_ARE_GONE = """
+import warnings, pyunshare
+warnings.simplefilter("ignore")  # it is still running
+from pyunshare.api import launcher
+kept = pyunshare.Launcher()
+launcher.os = None
+del kept
+"""
+
+
+def test_a_launcher_that_is_left_to_the_end_of_python() -> None:
+    """A free-threaded one takes modules away before what they have made."""
+    assert python(MODULES_ARE_GONE) == (0, "", "")
 
 
 def test_a_thread_that_stays_goes_with_the_program() -> None:

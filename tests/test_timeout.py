@@ -40,7 +40,8 @@ def pytest_on(source: str, directory: Path) -> support.Result:
     settings = support.CHECKOUT / "tox.ini"
     command = [sys.executable, "-m", "pytest", "-c", str(settings), "-p", "tests.conftest"]
     command += ["-p", "no:cacheprovider", "--timeout=1", str(directory)]
-    return support.run(command)
+    environment = {**support.ENVIRONMENT, "PYTHONPATH": str(support.CHECKOUT)}
+    return support.run(command, environment=environment)
 
 
 def test_a_wait_is_failed_and_shown(tmp_path: Path) -> None:

@@ -106,8 +106,11 @@ class Launcher:
         self.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_control"):
-            self.close()
+        try:
+            if hasattr(self, "_control"):
+                self.close()
+        except (AttributeError, TypeError):
+            pass  # Python ends, and has taken the modules away; the other process sees it end
 
     # ---- for Popen ------------------------------------------------------------------------------
 
