@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 from hypothesis import strategies as st
 
 from pyunshare.options.option import BY_NAME, OPTIONS, Option
-from tests.helpers import support
+from tests.helpers import machine, support
 from tests.helpers.support import ROOT, User
 
 Drawn = TypeVar("Drawn")
@@ -194,10 +194,15 @@ PROPAGATION = ("private", "slave", "shared", "unchanged")
 NEAR_PROPAGATION = ("Private", "priv", "slave ", " shared", "rprivate", "unchange", "none", "")
 SETGROUPS = ("deny", "allow")
 NEAR_SETGROUPS = ("Deny", "den", "allow ", " allow", "allowed", "0", "")
+REAL_TIME_SIGNALS = (
+    *("RTMIN+0", "RTMIN+3", "SIGRTMIN+30", "RTMAX-0", "RTMAX-7", "RT0", "RT5", "sigrt30"),
+    "rtmax-30",
+)
 SIGNALS = (
     *("KILL", "kill", "SIGKILL", "TERM", "sigterm", "SigHup", "INT", "USR1", "CHLD", "CLD", "IOT"),
-    *("POLL", "PWR", "STKFLT", "WINCH", "RTMIN+0", "RTMIN+3", "SIGRTMIN+30", "RTMAX-0", "RTMAX-7"),
-    *("RT0", "RT5", "sigrt30", "rtmax-30"),
+    *("POLL", "PWR", "STKFLT", "WINCH"),
+    # Each C library keeps some of the first ones for itself
+    *(REAL_TIME_SIGNALS if machine.has("glibc") else ()),
 )
 NEAR_SIGNALS = (
     *("", "SIG", "9", "0", "-9", "RTMIN", "RTMAX", "RTMIN+31", "RTMAX-31", "RTMIN-1", "RTMAX+1"),
