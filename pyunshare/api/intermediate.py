@@ -416,9 +416,10 @@ def _set_entries(entries: "list[bytes]") -> None:
     global _entries
     import ctypes
 
-    _entries = (ctypes.c_char_p * (len(entries) + 1))(*entries)
+    block = (ctypes.c_char_p * (len(entries) + 1))(*entries)
     environ = ctypes.c_void_p.in_dll(ctypes.CDLL(None), "environ")
-    environ.value = ctypes.addressof(_entries)
+    environ.value = ctypes.addressof(block)
+    _entries = block  # not before: the C library may look at the old one until then
 
 
 _entries: "Any" = None  # what the C library's environment is then
