@@ -81,7 +81,9 @@ def do_job(
         require_c_library()
     has_entry_without_name = b"" in (job["env"] or ())
     if has_entry_without_name:
-        import ctypes  # noqa: F401  # for _set_entries()
+        import ctypes  # noqa: F401  # for set_entries()
+
+        from ..launch.environ import set_entries
     if is_inside or not needs_fork(request):
         request.fork = False  # this process is a child of the calling one
     change = _change_nothing if is_inside else unshare
@@ -103,12 +105,12 @@ def do_job(
     if request.kill_child is not None and not request.fork:
         _die_with(job["parent"], request.kill_child)
 
+    if has_entry_without_name:  # which posix.execve() refuses, and subprocess passes
+        set_entries([name + b"=" + value for name, value in job["env"].items()])
+
     def execute(path: str, argv: "list[str]", env: "Mapping[bytes, bytes] | None") -> None:
         reporter.send(EXECUTING)
-        if env and has_entry_without_name:  # which posix.execve() refuses, and subprocess passes
-            _set_entries([name + b"=" + value for name, value in env.items()])
-            env = None
-        execute_file(path, argv, env)
+        execute_file(path, argv, None if has_entry_without_name else env)
 
     start_program(job["argv"], job["env"], job["name"], execute)
     raise AssertionError("execve(2) returned")
@@ -274,7 +276,9 @@ def _receive_and_do(reporter: Reporter, begin: bytes, files: "list[int]") -> int
             posix.fchdir(files.pop())
         _set_environment(job["environ"])
         if job["entries"] is not None:
-            _set_entries(job["entries"])
+            from ..launch.environ import set_entries
+
+            set_entries(job["entries"])
     except OSError as error:
         return reporter.refuse(error)
     request = Request.from_options(take_options(job["options"]))
@@ -409,17 +413,3 @@ def _set_environment(environment: "dict[bytes, bytes]") -> None:
     for name, value in environment.items():
         if name:  # else it is one of the entries
             posix.putenv(name, value)
-
-
-def _set_entries(entries: "list[bytes]") -> None:
-    """Give execve(2) these entries, though no dictionary can hold them."""
-    global _entries
-    import ctypes
-
-    block = (ctypes.c_char_p * (len(entries) + 1))(*entries)
-    environ = ctypes.c_void_p.in_dll(ctypes.CDLL(None), "environ")
-    environ.value = ctypes.addressof(block)
-    _entries = block  # not before: the C library may look at the old one until then
-
-
-_entries: "Any" = None  # what the C library's environment is then

@@ -29,10 +29,15 @@ def restore_variable(name: bytes, given: bytes) -> None:
         return
     posix.environ[name] = values[0]
     try:
-        import ctypes
-    except ImportError:  # a Python without it
+        set_entries(entries)
+    except ImportError:  # a Python without ctypes
         posix.putenv(name, values[0])
-        return
+
+
+def set_entries(entries: "list[bytes]") -> None:
+    """Give execve(2) these entries, though no dictionary can hold them. Raises ImportError."""
+    import ctypes
+
     block = (ctypes.c_char_p * (len(entries) + 1))(*entries, None)
     _kept.append(block)
     ctypes.c_void_p.in_dll(ctypes.CDLL(None), "environ").value = ctypes.addressof(block)
