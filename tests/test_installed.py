@@ -16,7 +16,7 @@ from building import amalgamation, script
 from tests.helpers import decoys, support
 from tests.helpers.machine import needs
 
-SCRIPT = Path(sys.executable).with_name("pyunshare")
+SCRIPT = support.SCRIPT
 
 pytestmark = needs("installation")
 

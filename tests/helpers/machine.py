@@ -16,7 +16,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 from tests.helpers import support
@@ -121,7 +120,7 @@ KERNEL: dict[str, Callable[[], bool]] = {
     "child lists": lambda: os.path.exists(f"/proc/self/task/{os.getpid()}/children"),
 }
 INSTALLATIONS: dict[str, Callable[[], bool]] = {
-    "installation": lambda: support.is_installed(Path(sys.executable).with_name("pyunshare")),
+    "installation": lambda: support.is_installed(support.SCRIPT),
 }
 LIBRARIES: dict[str, Callable[[], bool]] = {
     # Not to be compared with: it has another getopt_long(3), and passes on other errors.
@@ -144,10 +143,13 @@ for _tool in TOOLS:
     )
 
 
+ALL = {**PRIVILEGES, **KERNEL, **INSTALLATIONS, **LIBRARIES, **PROGRAMS}
+
+
 @functools.cache
 def has(name: str) -> bool:
     """Whether the machine has what one word of ``needs`` stands for."""
-    return {**PRIVILEGES, **KERNEL, **INSTALLATIONS, **LIBRARIES, **PROGRAMS}[name]()
+    return ALL[name]()
 
 
 def _reason_to_skip(name: str) -> str:
@@ -171,7 +173,7 @@ def missing(names: Iterable[str]) -> list[str]:
 
 def needs(*names: str) -> pytest.MarkDecorator:
     """Mark a test with what it needs; ``conftest.py`` acts on it before the test begins."""
-    unknown = set(names) - {*PRIVILEGES, *KERNEL, *INSTALLATIONS, *LIBRARIES, *PROGRAMS}
+    unknown = {*names} - {*ALL}
     assert not unknown, unknown
     import pytest
 

@@ -35,6 +35,7 @@ Found = TypeVar("Found")
 HELPERS = Path(__file__).resolve().parent
 TESTS = HELPERS.parent
 CHECKOUT = TESTS.parent
+SCRIPT = Path(sys.executable).with_name("pyunshare")  # where the package is installed
 # From where programs in Python import the package, if not from their working directory:
 # measuring.py has another place
 IMPORTABLE = os.environ.get("PYUNSHARE_IMPORTABLE") or str(CHECKOUT)
@@ -202,9 +203,8 @@ def _command_words() -> tuple[list[str], dict[str, str]]:
     given = os.environ.get("PYUNSHARE_COMMAND")
     if given:
         return shlex.split(given), {}
-    script = Path(sys.executable).with_name("pyunshare")
-    if script.exists():
-        return [str(script)], {}
+    if SCRIPT.exists():
+        return [str(SCRIPT)], {}
     return [sys.executable, "-m", "pyunshare"], {"PYTHONPATH": str(CHECKOUT)}
 
 
