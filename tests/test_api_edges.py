@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 import unittest.mock
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +252,17 @@ def test_what_can_be_looked_at_only_once(way: dict[str, Any]) -> None:
     assert result.stdout.decode() == os.environ["HOME"] + "\n"
 
 
+def refusal(
+    run: Callable[..., Any], options: dict[str, Any]
+) -> tuple[type[Exception], str | None] | None:
+    """Return the exception that starting a program with ``options`` raises, and its filename."""
+    try:
+        run(["true"], **options)
+    except (OSError, OverflowError, TypeError, ValueError) as error:
+        return type(error), getattr(error, "filename", None)
+    return None
+
+
 @each_backend
 @pytest.mark.parametrize(
     "more",
@@ -284,13 +295,11 @@ def test_arguments_that_cannot_be_are_refused_as_by_subprocess(
 ) -> None:
     if "process_group" in more and sys.version_info < (3, 11):
         pytest.skip("newer")
-    caught = []
-    for run, given in ((subprocess.run, more), (pyunshare.run, {**way, **more})):
-        with pytest.raises((OSError, ValueError, TypeError, OverflowError)) as refusal:
-            run(["true"], **given)
-        caught.append((refusal.type, getattr(refusal.value, "filename", None)))
-    theirs, ours = caught
-    assert ours == theirs
+    theirs = refusal(subprocess.run, more)
+    if theirs is None:
+        # 3.12.1 keeps the lower half of such a process group
+        pytest.skip("this Python's subprocess takes it")
+    assert refusal(pyunshare.run, {**way, **more}) == theirs
 
 
 @each_backend
