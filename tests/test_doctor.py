@@ -247,6 +247,21 @@ def test_the_check_up_in_this_process(
     assert lines[-1] == "Verdict: all that can be expected works for 61003"
 
 
+def test_no_launch_ends_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SIGCHLD that is not blocked is lost before the wait for it begins."""
+    wait = signal.sigtimedwait
+    masks = []
+
+    def watched(signals: list[int], seconds: float) -> signal.struct_siginfo | None:
+        masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+        return wait(signals, seconds)
+
+    monkeypatch.setattr(signal, "sigtimedwait", watched)
+    checks.check()
+    assert masks
+    assert all(signal.SIGCHLD in mask for mask in masks)
+
+
 @pytest.mark.parametrize(
     ("record", "expected"),
     [

@@ -103,8 +103,6 @@ def check(system: System | None = None) -> Report:
     has_c_library = _has_c_library()
     is_root = os.geteuid() == 0
     become = _becoming(user) if is_root else None
-    # In a user namespace there may be no other user, and then the launch fails, with status 1.
-    is_tried = has_c_library and (become is None or _run([], become)[0] != 1)
 
     def tried(trial: Trial) -> Finding:
         as_root = as_user = None
@@ -116,6 +114,8 @@ def check(system: System | None = None) -> Report:
         return Finding(trial, as_root, as_user)
 
     with _descendants_adopted(has_c_library):
+        # In a user namespace there may be no other user, and then the launch fails, with status 1.
+        is_tried = has_c_library and (become is None or _run([], become)[0] != 1)
         return Report(
             user.name,
             user.uid,
