@@ -27,7 +27,10 @@ from pathlib import Path
 from typing import Callable, NamedTuple
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pyunshare-roots"
+# Without a home directory there is only that of the system
+HOME = os.path.expanduser("~")
+OF_THE_USER = f"{HOME}/.cache" if os.path.isabs(HOME) else "/var/cache"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or OF_THE_USER) / "pyunshare-roots"
 CLONE = "/root/pyunshare"  # in a root; a directory that only root may enter
 KEPT_FOR = 24 * 60 * 60  # seconds
 

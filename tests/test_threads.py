@@ -127,7 +127,7 @@ def test_no_thread_can_be_started() -> None:
         call_in_thread(lambda: None, lambda: None)
 
 
-@needs("glibc")  # which keeps stacks; elsewhere Python itself has no room
+@needs("glibc", "root")  # glibc keeps stacks; elsewhere Python itself has no room
 def test_a_thread_that_has_no_room_to_begin() -> None:
     """It ends before its first line: another way is taken."""
     lines = """
