@@ -220,20 +220,26 @@ def command(user: User = ROOT) -> Program:
     return _executable_by(program, user)
 
 
-@functools.cache
 def reference_path() -> str | None:
-    """The reference program, or None."""
-    return shutil.which(os.environ.get("PYUNSHARE_REFERENCE") or "unshare")
+    """The reference program, None where there is none that this user can execute."""
+    return _reference()[0]
 
 
-@functools.cache
 def reference_version() -> tuple[int, ...]:
     """The version of the reference program, () when there is none."""
-    path = reference_path()
+    return _reference()[1]
+
+
+@functools.cache
+def _reference() -> tuple[str | None, tuple[int, ...]]:
+    path = shutil.which(os.environ.get("PYUNSHARE_REFERENCE") or "unshare")
     if path is None:
-        return ()
-    text = subprocess.run([path, "--version"], stdout=subprocess.PIPE, check=False).stdout
-    return tuple(map(int, re.findall(rb"\d+", text)))
+        return None, ()
+    try:
+        text = subprocess.run([path, "--version"], stdout=subprocess.PIPE, check=False).stdout
+    except PermissionError:  # what loads it is in somebody else's home directory
+        return None, ()
+    return path, tuple(map(int, re.findall(rb"\d+", text)))
 
 
 @functools.cache
