@@ -24,6 +24,7 @@ from pyunshare.options.parser import take_options
 from pyunshare.options.request import Request
 from tests.helpers import support
 from tests.helpers.hinting import failed, hints_of
+from tests.helpers.machine import needs
 
 REFUSED = failed("unshare", EPERM)
 
@@ -107,6 +108,7 @@ def test_a_root_in_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert hints_of(["-m", "true"], REFUSED, root, others_work=False) == hint(cause)
 
 
+@needs("sysctl")
 def test_limits_in_the_initial_user_namespace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -281,6 +283,7 @@ def test_the_command_as_it_was_typed(
     assert hint_module.typed_name(name) == typed
 
 
+@needs("sysctl")
 @pytest.mark.parametrize("tool", ["sudo", "doas", "su"])
 def test_who_may_become_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: str) -> None:
     directory = support.new_directory()
@@ -297,6 +300,7 @@ def test_who_may_become_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to
     assert "=0 lifts this for every program\n" in said
 
 
+@needs("sysctl")
 def test_the_profile_for_apparmor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told first, where it is for this command, and where packages have put it."""
     monkeypatch.setattr("posix.geteuid", lambda: 1000)
@@ -341,6 +345,7 @@ def test_who_is_restricted_by_apparmor(
     assert (namespaces.APPARMOR in said) == is_restricted
 
 
+@needs("sysctl")
 def test_the_switch_of_debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The narrower way, to be root for one launch, is told first."""
     monkeypatch.setattr("posix.geteuid", lambda: 1000)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Callable
 
+from tests.debian_roots import CLONE
 from tests.everywhere.environment import CannotBeMade, Environment, Visit
 from tests.everywhere.kit import kit
 from tests.everywhere.pythons import launches, plain_root
@@ -37,6 +38,19 @@ cp /usr/bin/python3.13 /python
 /busybox mv /python /usr/bin/python3
 /busybox mv /busybox /usr/bin
 /usr/bin/busybox --install -s
+"""
+# The names say whether useradd gives them subordinate ids
+USERS = ("with-ids", "without-ids")
+MAKE_USERS = f"""
+apt-get -qq install --no-install-recommends uidmap
+useradd --create-home {USERS[0]}
+useradd --create-home --system {USERS[1]}
+for user in {" ".join(USERS)}; do cp -r {CLONE} /home/$user; chown -R $user: /home/$user; done
+"""
+TESTS_BY_A_USER = """
+cd
+cd pyunshare
+/usr/bin/python3 -m pytest -m 'not thorough'
 """
 
 Words = Sequence[str]
@@ -122,6 +136,18 @@ def busybox(visit: Visit) -> None:
         visit.run("launches", launches(root, variables))
 
 
+def ordinary_users(visit: Visit) -> None:
+    """Run the tests as users who are not root: what needs root is skipped."""
+    with plain_root(visit) as (root, variables):
+        visit.do(root, MAKE_USERS)
+        del variables["PYUNSHARE_COMMAND"]  # theirs is that of the clone
+        for user in USERS:
+            given = {**variables, "HOME": f"/home/{user}", "HYPOTHESIS_PROFILE": "few"}
+            words = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
+            line = [*words, "sh", "-euc", TESTS_BY_A_USER]
+            visit.run(f"tests by a user {user.replace('-', ' ')}", root.line(line, given))
+
+
 def run(parts: Callable[[Kit], Mapping[str, Words]], visit: Visit) -> None:
     """Compare the launches in a sandbox."""
     given = kit(visit.directory / "kit")
@@ -156,6 +182,13 @@ ENVIRONMENTS = [
         "no other programs than busybox and Python",
         "busybox-static and python3 of trixie, all other programs removed",
         busybox,
+        is_quick=True,
+    ),
+    Environment(
+        "ordinary-users",
+        "users who are not root, with and without subordinate ids",
+        "python3 of trixie",
+        ordinary_users,
         is_quick=True,
     ),
     sandbox(

@@ -58,6 +58,7 @@ TOOLS = (
     "script",
     "shellcheck",
     "strace",
+    "sysctl",
     "taskset",
     "uptime",
     "zsh",
