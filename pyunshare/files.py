@@ -52,5 +52,7 @@ def write_file(
     full_path = f"{directory}/{path}" if directory else path
     flags = posix.O_WRONLY | posix.O_CLOEXEC
     fd = checked("open", cannot_open, posix.open, path, flags, path=full_path, dir_fd=dir_fd)
-    checked("write", cannot_write, write_all, fd, fsencode(text), path=full_path)
-    posix.close(fd)
+    try:
+        checked("write", cannot_write, write_all, fd, fsencode(text), path=full_path)
+    finally:
+        posix.close(fd)  # before the failure is told: it may be in the place of standard error

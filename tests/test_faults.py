@@ -521,6 +521,29 @@ def test_a_launch_with_few_descriptors(limit: int, options: list[str]) -> None:
         assert launch.marker.exists()
 
 
+# What is closed makes room, and nothing is kept from that place where there is no other.
+CLOSED = [
+    (3, [1], ["-r"]),
+    (3, [0], ["-r", "-f"]),
+    (3, [2], ["--kill-child"]),
+    (3, [0, 1], ["--map-users", "0:0:10", "-f"]),
+    (3, [0, 1, 2], ["-r", "--kill-child"]),
+    (4, [0, 1, 2], ["-m", "--uts=@FILE", "--map-users", "0:0:10", "-f"]),
+]
+
+
+@pytest.mark.parametrize(("limit", "closed", "options"), CLOSED, ids=str)
+def test_a_launch_with_no_more_descriptors_than_are_closed(
+    limit: int, closed: list[int], options: list[str]
+) -> None:
+    launch = Launch(*options)
+    closing = [f"close={number}" for number in closed]
+    conditions = ["processor=0", "mounts", f"limit={RLIMIT_NOFILE}:{limit}:{limit}", *closing]
+    result = support.start(support.lean_command(), launch.words, conditions=conditions)
+    assert (result.status, result.stderr) == (0, b"")
+    assert launch.marker.exists()
+
+
 # ---- what the waiting needs, refused ------------------------------------------------------------
 
 REFUSED = "EPERM ENOSYS EINVAL EAGAIN ECHILD EFAULT"

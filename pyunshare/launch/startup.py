@@ -31,12 +31,18 @@ def restore_signals() -> None:
 def reserve_stdio_fds() -> None:
     """Keep files of ours from becoming the standard output or error that the caller closed.
 
-    The place holders cannot be written to, and are closed when the program starts.
+    The place holders cannot be written to, and are closed when the program starts. Where there is
+    no room beside them, what the launch opens needs their places.
     """
-    fd = 0
-    while fd <= STANDARD_ERROR:
-        fd = posix.open("/", posix.O_PATH | posix.O_CLOEXEC)
-    posix.close(fd)
+    fds: list[int] = []
+    try:
+        while not fds or fds[-1] <= STANDARD_ERROR:
+            fds.append(posix.open("/", posix.O_PATH | posix.O_CLOEXEC))
+        del fds[:-1]
+    except OSError:
+        pass
+    for fd in fds:
+        posix.close(fd)
 
 
 def restore_environ() -> None:
