@@ -60,7 +60,7 @@ try:
         script = link if link[0] == "/" else script.rpartition("/")[0] + "/" + link
 except OSError:
     library = script.rpartition("/")[0] + "/../lib/python3"
-own = "%s.%d" % (library, sys.version_info[1])
+own = "%s.%d%s" % (library, sys.version_info[1], "t" if "t" in sys.abiflags else "")
 """
 
 # What follows is within the quotes, so it has no backslash and no three of them.
@@ -91,8 +91,11 @@ FAIL = """\
     sys.exit("%s: cannot load pyunshare: %s" % (__file__, reason))
 """
 
-# Where pip installs, where Debian does, and where pip does so on Debian
-PLACES = 'own + "/site-packages", library + "/dist-packages", own + "/dist-packages"'
+# Where pip installs, where Debian does, where pip does so on Debian, and on Fedora, and with --target
+PLACES = (
+    'own + "/site-packages", library + "/dist-packages", own.rstrip("t") + "/dist-packages", '
+    'library[:-11] + sys.platlibdir + own[len(library) - 8 :] + "/site-packages", library[:-12]'
+)
 
 SEARCH = """\
     import site  # installed in another way, which site knows

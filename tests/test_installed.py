@@ -338,6 +338,44 @@ def test_the_script_need_not_search(linked: bool, tmp_path: Path) -> None:
     assert shown.stdout.startswith(f"{path.name} from pyunshare ")
 
 
+AS_ANOTHER_PYTHON = """
+import sys
+path, sys.abiflags, sys.platlibdir = sys.argv[1:4]
+sys.argv[:] = [path, "--version"]
+sys.modules["__main__"].__file__ = path
+exec(compile(open(path, encoding="utf-8").read(), path, "exec"))
+"""
+VERSION = "python{}.{}".format(*sys.version_info[:2])
+LAYOUTS = [
+    (f"lib/{VERSION}/site-packages", "", "lib"),  # a virtual environment
+    (f"lib/{VERSION}/site-packages", "", "lib64"),  # Fedora's pip, of a wheel for every machine
+    (f"lib64/{VERSION}/site-packages", "", "lib64"),  # or for its own
+    (f"lib/{VERSION}t/site-packages", "t", "lib"),  # a free-threaded Python
+    (f"lib/{VERSION}t/site-packages", "td", "lib"),
+    (f"lib64/{VERSION}t/site-packages", "t", "lib64"),
+    (f"lib/{VERSION}/dist-packages", "", "lib"),  # Debian's pip
+    (f"lib/{VERSION}/dist-packages", "t", "lib"),
+    ("lib/python3/dist-packages", "", "lib"),  # Debian
+    (".", "", "lib"),  # pip install --target
+]
+
+
+@pytest.mark.parametrize(("place", "flags", "library"), LAYOUTS)
+def test_wherever_installers_put_the_package(
+    place: str, flags: str, library: str, tmp_path: Path
+) -> None:
+    path, package = tmp_path / "bin" / "pyunshare", tmp_path / place / "pyunshare"
+    path.parent.mkdir()
+    package.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(script.installed_script())
+    package.symlink_to(Path(sysconfig.get_path("purelib"), "pyunshare"))
+    interpreter = SCRIPT.read_text().splitlines()[0].lstrip("#!").split()
+    line = [*interpreter, "-c", AS_ANOTHER_PYTHON, str(path), flags, library]
+    shown = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert shown.stderr == ""
+    assert shown.stdout.startswith("pyunshare from pyunshare ")
+
+
 def test_a_script_that_is_told_where_the_package_is(tmp_path: Path) -> None:
     library = sysconfig.get_path("purelib")
     interpreter, flags = SCRIPT.read_text().splitlines()[0].lstrip("#!").split()
