@@ -1,6 +1,7 @@
 """What setuptools is to do differently for the installed command, to start it safe and fast."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any, Optional
@@ -127,7 +128,8 @@ class BuildPy(build_py):
     """
 
     def run(self) -> None:
-        """Build the modules."""
+        """Build the modules, none of them being what an earlier build has left here."""
+        shutil.rmtree(Path(self.build_lib, "pyunshare"), ignore_errors=True)
         super().run()
         if getattr(self, "editable_mode", False):  # which setuptools before 64 does not have
             bytecode.compile_modules(sys.executable, Path("pyunshare"))

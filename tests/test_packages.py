@@ -287,6 +287,21 @@ def test_built_in_a_clone_with_git_the_same(dist: Path) -> None:
 
 
 @pytest.mark.thorough
+@needs("build", "setuptools")
+def test_what_an_earlier_build_has_left_is_not_built_again(dist: Path) -> None:
+    """As in a clone that pip has installed from, and git has brought up to date since."""
+    copy = copy_of_checkout()
+    left = copy / "build" / "lib" / "pyunshare"
+    (left / "__pycache__").mkdir(parents=True)
+    for name in ("gone.py", "amalgamation.cpython-39.pyc", "__pycache__/files.cpython-39.pyc"):
+        (left / name).touch()
+    (left / "files.py").write_text("newer than the source")
+    built = build(copy, "--wheel")
+    name = the_wheel(dist).name
+    assert hashes(built) == {name: hashes(dist)[name]}
+
+
+@pytest.mark.thorough
 @needs("twine", "check-wheel-contents", "pyroma", "build", "setuptools")
 def test_what_twine_check_wheel_contents_and_pyroma_say(dist: Path) -> None:
     files = [str(the_sdist(dist)), str(the_wheel(dist))]
