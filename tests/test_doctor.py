@@ -607,6 +607,31 @@ def test_a_check_up_without_proc() -> None:
     assert b"no proc is mounted on /proc" in result.stdout
 
 
+@pytest.mark.parametrize(
+    "conditions",
+    [["tmpfs=/dev"], [f"bind=/dev/null:{os.path.realpath('/bin/true')}"]],
+    ids=["no devices", "no program"],
+)
+def test_a_small_root_is_not_at_fault(conditions: list[str]) -> None:
+    """All that is launched needs neither /dev/null nor true(1)."""
+    given = [*support.database_conditions(), *conditions]
+    data = findings(examine("--json", conditions=given))
+    for who in ("root", "user"):
+        found = outcomes(data, who)
+        assert all(found[option]["works"] for option in [*EIGHT, "-r", "-pf --mount-proc"]), found
+
+
+def test_a_program_that_the_user_cannot_execute_is_named() -> None:
+    directory = support.new_directory()
+    shutil.copy(shutil.which("true") or "", directory / "true")
+    directory.chmod(0o755)
+    (directory / "true").chmod(0o744)
+    data = findings(examine("--json", environment={"PATH": f"{directory}:{support.STANDARD_PATH}"}))
+    outcome = outcomes(data, "user")["-r"]
+    assert outcome["message"] == f"executing {directory}/true failed: Permission denied"
+    assert outcome["cause"] == ""
+
+
 # ---- one launch, where coverage can see it -------------------------------------------------------
 
 

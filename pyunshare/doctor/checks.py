@@ -26,7 +26,7 @@ from ..diagnostics.system import NAMESPACES, Namespace, System, number, read_fil
 from ..errors import Failure
 from ..launch import binfmt, helpers  # noqa: F401 - for a child that cannot read them
 from ..launch.program import start_program
-from ..launch.rehearsal import rehearse
+from ..launch.rehearsal import be_silent, rehearse
 from ..launch.steps import enter
 from ..messages import STANDARD_ERROR, run_and_exit
 from ..options import accounts, signals, values  # noqa: F401 - likewise
@@ -192,9 +192,7 @@ def _becoming(user: User) -> Become:
 def _have_nothing(kept: int = -1) -> None:
     """Give up all that was inherited but a file descriptor: terminal, files, signal mask."""
     os.setsid()
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd in range(STANDARD_ERROR + 1):
-        os.dup2(null, fd)
+    be_silent()
     try:
         fds = [int(name) for name in os.listdir("/proc/self/fd")]
     except OSError:
@@ -252,11 +250,12 @@ def parse_record(record: bytes) -> Failure | None:
     numbers = [number(field) for field in (is_reported, status, errno)]
     if any(value is None or value > HIGHEST_ERRNO for value in numbers):
         return None
+    known = {**PATHS, os.fsencode(_program() or ""): _program()}
     return Failure(
         "",
         numbers[2] or None,
         step=STEPS.get(step, ""),
-        path=PATHS.get(path, ""),
+        path=known.get(path, ""),
         status=numbers[1] or 1,
         reported=bool(numbers[0]),
     )
@@ -309,13 +308,20 @@ def _run(options: list[str], become: Become | None) -> tuple[int | None, bytes]:
 
 
 def _be_launch(options: list[str], become: Become | None, pipe: int) -> int:
+    program = _program()
     (become or _have_nothing)(pipe)
     child = enter(Request.from_options(take_options([*options])), _Recorder(pipe))
     if child:
         child.release()
         return child.wait()
-    start_program([shutil.which("true") or "/bin/true"])
-    raise AssertionError("execve(2) returned")
+    if program:
+        start_program([program])
+    return 0
+
+
+def _program() -> str | None:
+    """Return what is launched; None on a machine without it, where launches end before that."""
+    return shutil.which("true")
 
 
 def _wait(child: int) -> int | None:

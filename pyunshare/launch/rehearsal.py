@@ -29,9 +29,7 @@ def rehearse(argv: "list[str]") -> None:
 
     Raises Failure, or ends the process, where the launch would fail.
     """
-    null = posix.open("/dev/null", posix.O_RDWR)
-    for fd in range(STANDARD_ERROR + 1):
-        posix.dup2(null, fd)
+    be_silent()
     request = Request.from_options(take_options([*argv]))
     if request.files:  # nothing may stay bound
         load_c_library()
@@ -43,6 +41,16 @@ def rehearse(argv: "list[str]") -> None:
     if child:
         child.release()
         posix._exit(child.wait())
+
+
+def be_silent() -> None:
+    """Have standard descriptors with nothing to read, and that keep nothing of what is written."""
+    try:
+        null = posix.open("/dev/null", posix.O_RDWR)
+    except OSError:  # a root directory without devices
+        null = posix.open("/", posix.O_PATH)
+    for fd in range(STANDARD_ERROR + 1):
+        posix.dup2(null, fd)
 
 
 def _have_file(path: str) -> None:
