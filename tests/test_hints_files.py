@@ -374,3 +374,55 @@ def test_a_cover_of_the_whole_proc(tmp_path: Path) -> None:
     (tmp_path / "proc" / "self").mkdir(parents=True)
     (tmp_path / "proc" / "self" / "mountinfo").write_text(lines)
     assert System(str(tmp_path)).covered_proc() == ["/proc"]
+
+
+# ---- what a command could not make ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("option", "path"),
+    [
+        ("--uts", ""),
+        ("--uts", "/mnt/new/"),
+        ("--uts", "/mnt/new/."),
+        ("--uts", "/mnt/dangling"),
+        ("--uts", "/mnt/dangling/new"),
+        ("--uts", "/srv/new"),
+        ("--mount-proc", ""),
+        ("--mount-proc", "/mnt/dangling"),
+        ("--mount-proc", "/srv/new"),
+    ],
+)
+def test_a_path_that_cannot_be_made_is_not_typed(option: str, path: str) -> None:
+    """By mkdir or touch: an empty one, a link that leads nowhere, on what is read-only."""
+    directory = support.new_directory()
+    (directory / "dangling").symlink_to("/nonexistent/file")
+    ours = command()
+    before = ["-c", 'mount -t tmpfs -o ro none /srv && exec "$@"', "sh", ours.file, *ours.arguments]
+    result = support.start(
+        support.Program("/bin/sh", "sh"),
+        [*before, f"{option}={path}", "true"],
+        conditions=["mounts", f"bind={directory}:/mnt"],
+        environment={**ALWAYS, **dict(ours.environment)},
+    )
+    told = Told(result)
+    assert told.cause
+    assert told.typed == []
+
+
+@pytest.mark.parametrize("path", ["/link/new", "/link", "../../new", "/sub/../../new"])
+def test_nothing_is_typed_that_would_be_made_outside_of_the_new_root(path: str) -> None:
+    root = support.new_directory()
+    for name in ("tmp", "sub"):
+        (root / name).mkdir()
+    (root / "link").symlink_to("/tmp/new" if path == "/link" else "/tmp")
+    told = tell("-pf", f"--mount-proc={path}", "-R", str(root), "true")
+    assert told.cause == f"there is no {path} inside {root}"
+    assert told.typed == []
+
+
+def test_a_relative_path_from_the_working_directory_in_the_new_root() -> None:
+    root = support.new_directory()
+    (root / "sub").mkdir()
+    told = tell("-pf", "--mount-proc=new", "-R", str(root), "-w", "/sub", "true")
+    assert told.typed == [f"mkdir -p {root}/sub/new"]

@@ -360,6 +360,15 @@ def test_a_user_without_a_name() -> None:
 
 
 @needs("newuidmap", "newgidmap")
+def test_newuidmap_for_a_user_without_a_name() -> None:
+    """A line with the number in /etc/subuid would not help."""
+    told = tell("--map-users", "0:0:5", "true", user=UNKNOWN)
+    assert told.cause.startswith("user 61003 has no line in /etc/passwd, ")
+    assert told.cause.endswith(": newuidmap needs the name")
+    assert told.typed == []
+
+
+@needs("newuidmap", "newgidmap")
 def test_newuidmap_that_can_have_no_power() -> None:
     conditions = ["bounding=7", "bounding=6"]
     told = tell("--map-auto", "true", user=WITH_SUBORDINATE_IDS, conditions=conditions)

@@ -91,9 +91,12 @@ def mount_point_is_missing(context: FailureContext) -> Hint | None:
     target = context.path
     if target not in (context.request.proc, context.request.binfmt_misc) or is_there(target):
         return None
+    if not target:
+        return Hint("an empty path leads nowhere")
     if target == BINFMT_MISC and context.request.root is None:
         return Hint("this kernel, {}, has no binfmt_misc", context.system.kernel)
-    outside = path_argument(context.seen_from_outside(target))
+    path = target if context.request.root is None else absolute(target)
+    outside = path_argument(context.seen_from_outside(path))
     making = context.changing(absolute(target), Command("mkdir", "-p", outside))
     if context.request.root is None:
         return Hint("there is no directory {}", target, type=(making,))
@@ -154,12 +157,16 @@ def file_is_missing(context: FailureContext) -> Hint | None:
             "--net=FILE says where to keep the namespace; a new one has no network anyway",
             type=(context.offer(line),),
         )
+    if not context.path:
+        return Hint("an empty path leads nowhere")
     file = path_argument(context.path)
-    directory = file.rpartition("/")[0]
-    making = Command("touch", file)
-    if directory and not is_there(directory):
-        making = Command("mkdir", "-p", directory).then(making)
-    making = context.changing(absolute(context.path), making)
+    directory, _, name = file.rpartition("/")
+    making = Command()
+    if name not in ("", ".", ".."):  # which are directories
+        making = Command("touch", file)
+        if directory and not is_there(directory):
+            making = Command("mkdir", "-p", directory).then(making)
+        making = context.changing(absolute(context.path), making)
     return Hint("there is no file {} to bind the namespace to", context.path, type=(making,))
 
 

@@ -11,7 +11,7 @@ from ..options.parser import take_options
 from ..options.request import Request
 from ..syscalls import CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, fsdecode
 from .commands import Command, printable, shown
-from .probes import is_there
+from .probes import is_link, is_there
 from .system import USUAL_DIRECTORIES, found_program
 
 TYPE_CHECKING = False
@@ -185,10 +185,19 @@ class FailureContext:
     def changing(self, path: str, command: Command) -> Command:
         """Return a command that makes something, for root where the caller may not make it.
 
-        ``path`` is where that is, as seen from here.
+        ``path`` is where that is, as seen from here. The command is false where it would make
+        nothing, or something else: by a link that leads nowhere, or out of the new root.
         """
+        names = path.split("/")
+        beginnings = ["/".join(names[:length]) for length in range(2, len(names) + 1)]
+        links = filter(is_link, beginnings)
+        is_inside = self.request.root is not None
+        if any(is_inside or not is_there(link) for link in links) or (is_inside and ".." in names):
+            return Command()
         while path and not is_there(path):
             path = path.rstrip("/").rpartition("/")[0]
+        if posix.statvfs(path or "/").f_flag & posix.ST_RDONLY:
+            return Command()
         if self.request.users.caller and posix.access(path or ".", posix.W_OK):
             return command
         return self.as_root(command)

@@ -100,12 +100,16 @@ def first_free(blocks: list[Block]) -> int:
 
 def unknown_user(context: FailureContext) -> Hint | None:
     """The user has no name, by which /etc/subuid could have a line."""
+    return None if context.path else _nameless(context, "--map-auto")
+
+
+def _nameless(context: FailureContext, who: str) -> Hint | None:
     uid = context.request.users.caller
-    if context.path or context.system.name_of_user(uid) != str(uid):
+    if context.system.name_of_user(uid) != str(uid):
         return None
     return Hint(
         f"user {uid} has no line in /etc/passwd, as where a container is started with a number: "
-        "--map-auto needs the name"
+        f"{who} needs the name"
     )
 
 
@@ -153,6 +157,7 @@ def tool_refuses(context: FailureContext) -> Hint | None:
     ranges = joined_ranges(id_map)
     return (
         _without_power(context, name, id_map)
+        or _nameless(context, name)
         or _subordinate_file_is_a_link(context, id_map.kind)
         or not_owned(context, id_map, name)
         or impossible_map(ranges)

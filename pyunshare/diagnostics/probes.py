@@ -49,6 +49,15 @@ def is_there(path: str) -> bool:
     return True
 
 
+def is_link(path: str) -> bool:
+    """Return whether a path is a symbolic link itself."""
+    try:
+        posix.readlink(path)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def has_capability(capability: int) -> bool:
     """Return whether the kernel's checks find a capability here, see capabilities(7)."""
     try:
