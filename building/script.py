@@ -91,7 +91,7 @@ FAIL = """\
     sys.exit("%s: cannot load pyunshare: %s" % (__file__, reason))
 """
 
-# Where pip installs, where Debian does, where pip does so on Debian, and on Fedora, and with --target
+# Where pip installs, where Debian does, where pip does so on Debian, on Fedora, and with --target
 PLACES = (
     'own + "/site-packages", library + "/dist-packages", own.rstrip("t") + "/dist-packages", '
     'library[:-11] + sys.platlibdir + own[len(library) - 8 :] + "/site-packages", library[:-12]'
