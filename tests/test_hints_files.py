@@ -411,7 +411,7 @@ def test_a_path_that_cannot_be_made_is_not_typed(option: str, path: str) -> None
 
 
 @pytest.mark.parametrize("path", ["/link/new", "/link", "../../new", "/sub/../../new"])
-def test_nothing_is_typed_that_would_be_made_outside_of_the_new_root(path: str) -> None:
+def test_nothing_is_typed_that_leads_out_of_the_new_root(path: str) -> None:
     root = support.new_directory()
     for name in ("tmp", "sub"):
         (root / name).mkdir()
@@ -421,7 +421,7 @@ def test_nothing_is_typed_that_would_be_made_outside_of_the_new_root(path: str) 
     assert told.typed == []
 
 
-def test_a_relative_path_from_the_working_directory_in_the_new_root() -> None:
+def test_a_relative_path_in_the_new_root() -> None:
     root = support.new_directory()
     (root / "sub").mkdir()
     told = tell("-pf", "--mount-proc=new", "-R", str(root), "-w", "/sub", "true")
