@@ -250,7 +250,8 @@ def parse_record(record: bytes) -> Failure | None:
     numbers = [number(field) for field in (is_reported, status, errno)]
     if any(value is None or value > HIGHEST_ERRNO for value in numbers):
         return None
-    known = {**PATHS, os.fsencode(_program() or ""): _program()}
+    program = _program() or ""
+    known = {**PATHS, os.fsencode(program): program}
     return Failure(
         "",
         numbers[2] or None,
