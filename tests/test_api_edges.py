@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import concurrent.futures.thread  # noqa: F401  # what an ordinary user may not be able to read
 import contextlib
@@ -38,7 +39,9 @@ pytestmark = needs("root", "child lists", "user namespaces")
 
 BACKENDS = ["copy", "interpreter", "launcher"]
 PR_SET_DUMPABLE = 4
-ORDINARY = 61100 + os.getpid() % 4000  # a user with no other process
+MANY_FILES = 1024
+# A user with no other process: not even those of tests that run in a container
+ORDINARY = random.randrange(100_000, 1 << 30)
 # Have launches in a Python of their own done by an interpreter, for it is too large to be copied
 TOO_LARGE = "from pyunshare.api import caller; caller.MOST_PAGE_TABLES = -1\n"
 
@@ -240,16 +243,19 @@ def test_a_pipe_in_the_place_of_a_passed_descriptor(way: dict[str, Any]) -> None
 
 
 @each_backend
-def test_what_can_be_looked_at_only_once(way: dict[str, Any]) -> None:
+def test_what_can_be_looked_at_only_once(
+    way: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEPT", "this")
     with open("/dev/null") as file:
         result = pyunshare.run(
-            ["/bin/sh", "-c", f"test -e /proc/self/fd/{file.fileno()} && echo $HOME"],
+            ["/bin/sh", "-c", f"test -e /proc/self/fd/{file.fileno()} && echo $KEPT"],
             pass_fds=iter([file.fileno()]),
-            whitelist_env=(name for name in ["HOME"]),
+            whitelist_env=(name for name in ["KEPT"]),
             stdout=subprocess.PIPE,
             **way,
         )
-    assert result.stdout.decode() == os.environ["HOME"] + "\n"
+    assert result.stdout == b"this\n"
 
 
 def refusal(
@@ -344,6 +350,10 @@ def test_a_number_above_the_limit_of_descriptors(backend: str) -> None:
 @each_backend
 def test_many_descriptors(way: dict[str, Any]) -> None:
     """More than go with one record; some at the numbers that others come at."""
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most < MANY_FILES:
+        pytest.skip(f"there can be no more than {most} open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(limit, MANY_FILES), most))
     files = [os.open("/dev/null", os.O_RDONLY) for _ in range(300)]
     try:
         line = ["sh", "-c", "ls /proc/self/fd | wc -l"]
@@ -352,6 +362,7 @@ def test_many_descriptors(way: dict[str, Any]) -> None:
     finally:
         for file in files:
             os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
 
 
 def test_files_come_to_any_place() -> None:
@@ -723,16 +734,47 @@ def test_launches_of_an_isolated_subinterpreter() -> None:
     assert python(SUBINTERPRETER.format(given=given)) == (0, "done\n", "")
 
 
+@pytest.mark.parametrize("become", ["setuid", "seteuid"])
+@pytest.mark.parametrize("more", [{}, {"close_fds": False}], ids=str)
+def test_from_a_directory_that_cannot_be_entered(
+    become: str, more: dict[str, Any], tmp_path: Path
+) -> None:
+    """It need not be, and posix_spawn(3), which leaves signals ignored, is not used either."""
+    line = ["sh", "-c", "umask; grep SigIgn /proc/self/status"]
+    tmp_path.chmod(0o700)
+
+    def action() -> str:
+        os.chdir(tmp_path)
+        os.umask(0o027)
+        as_ordinary_user(getattr(os, become))
+        return str(
+            [
+                run(line, stdout=subprocess.PIPE, **more).stdout
+                for run in (subprocess.run, pyunshare.run)
+            ]
+        )
+
+    result = support.in_a_child(action)
+    assert "0027" in result
+    theirs, ours = ast.literal_eval(result)
+    assert ours == theirs
+
+
 # ---- limits -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("mode", [0o700, 0o755], ids=oct)
 @pytest.mark.parametrize(
     "more", [{}, {"user": True}, {"map_root_user": True}, {"wd": "/"}], ids=str
 )
-def test_room_for_one_more_process(more: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread and a process at once would be two."""
+def test_room_for_one_more_process(
+    more: dict[str, Any], mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread and a process at once would be two, wherever they are."""
+    tmp_path.chmod(mode)
 
     def action() -> str:
+        os.chdir(tmp_path)
         pyunshare.run(["true"])
         as_ordinary_user()
         resource.setrlimit(resource.RLIMIT_NPROC, (2, 2))
@@ -828,13 +870,13 @@ def with_an_interpreter_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
 
 
-def as_ordinary_user() -> None:
-    """Give up all rights for good."""
+def as_ordinary_user(become: Callable[[int], None] = os.setuid) -> None:
+    """Give up all rights, for good if not by another call."""
     for name in pyunshare.__all__:  # loaded before, from where he may not be able to read
         getattr(pyunshare, name)
     os.setgroups([])
     os.setgid(ORDINARY)
-    os.setuid(ORDINARY)
+    become(ORDINARY)
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # else files in /proc are still root's
 
 

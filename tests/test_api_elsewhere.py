@@ -176,14 +176,6 @@ def test_a_call_where_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch) -> N
     assert made == ["call"]
 
 
-def test_a_child_without_the_help_of_posix_spawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the working directory cannot be entered, but need not be."""
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    process = interface.Popen.__new__(interface.Popen)
-    spawn.start_child(process, ["true"], {"stdout": subprocess.DEVNULL})
-    assert process.wait() == 0
-
-
 @pytest.mark.parametrize(
     ("option", "number", "told"),
     [

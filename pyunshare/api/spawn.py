@@ -24,6 +24,7 @@ from ..syscalls import (
     load_c_library,
     unshare,
 )
+from .caller import field, own_status
 from .original import SubprocessPopen
 from .plan import Plan
 from .status import Reporter
@@ -118,11 +119,17 @@ def _change_directory(directory: Any) -> None:
 
 
 def start_child(process: Popen, argv: list[Any], keywords: Mapping[str, Any]) -> None:
-    """Have subprocess start a child, but not by posix_spawn(3), which ignores signal 32 in it."""
-    directory = keywords.get("cwd")
-    if directory is None and os.access(".", os.X_OK):
-        directory = "."  # what posix_spawn(3) cannot do, and changes nothing
-    SubprocessPopen.__init__(process, argv, **{**keywords, "cwd": directory})
+    """Have subprocess start a child, but not by posix_spawn(3), which ignores signal 32 in it.
+
+    It is asked for what posix_spawn(3) cannot do, and changes nothing.
+    """
+    given = {**keywords}
+    if given.get("cwd") is None:
+        if os.access(".", os.X_OK, effective_ids=True):
+            given["cwd"] = "."
+        elif umask := field(own_status(), "Umask"):
+            given.setdefault("umask", int(umask, 8))
+    SubprocessPopen.__init__(process, argv, **given)
 
 
 class NotStarted(BaseException):
