@@ -317,6 +317,31 @@ def test_a_variable_without_a_name(way: dict[str, Any]) -> None:
 
 
 @each_backend
+def test_another_try_has_the_null_device_as_well(way: dict[str, Any], tmp_path: Path) -> None:
+    """The first files cannot be executed; nor does a Launcher do it that has ended."""
+    for name, content in {"one": "", "two": "echo out; echo wrong >&2; read x || exit 3"}.items():
+        program = tmp_path / name / "program"
+        program.parent.mkdir()
+        program.write_text(content)
+    program.chmod(0o755)
+    if interface.Popen._launcher:
+        assert interface.Popen._launcher._process
+        interface.Popen._launcher._process.kill()
+    path = f"{tmp_path}/one:{tmp_path}/two:{support.STANDARD_PATH}"
+    null = subprocess.DEVNULL
+    for _ in range(3):
+        result = pyunshare.run(
+            ["program"],
+            env={"PATH": path},
+            stdin=null,
+            stdout=subprocess.PIPE,
+            stderr=null,
+            **way,
+        )
+        assert (result.returncode, result.stdout) == (3, b"out\n")
+
+
+@each_backend
 def test_a_program_without_a_name(way: dict[str, Any]) -> None:
     with pytest.raises(pyunshare.LaunchError) as caught:
         pyunshare.run([""], **way)

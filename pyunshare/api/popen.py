@@ -25,6 +25,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from subprocess import PIPE, CalledProcessError, CompletedProcess, TimeoutExpired
 from typing import TYPE_CHECKING, Any, Callable
@@ -157,7 +158,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
             self._channel = ours
             with contextlib.closing(theirs):
                 self._begin = partial(self._begin_job, plan, begin, ours, theirs)
-                start = partial(SubprocessPopen.__init__, self, plan.argv, **plan.keywords)
+                start = partial(self.start_child, plan.argv, plan.keywords)
                 try:
                     self._keeper = call_uninterrupted(start, self._kill, keep)
                 except UnavailableError:
@@ -182,6 +183,11 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
         theirs: _socket.socket,
         given: dict[str, Any],
     ) -> None:
+    def start_child(self, argv: list[Any], keywords: Mapping[str, Any]) -> None:
+        """Have subprocess start a child, perhaps once more after a try that failed."""
+        vars(self).pop("_devnull", None)  # which that has closed
+        SubprocessPopen.__init__(self, argv, **keywords)
+
         """Have another process begin the launch, with what subprocess has made of the keywords."""
         begin(self, plan, *job_and_files(plan, given), ours, theirs)
         self._close_pipe_fds(*(given[name] for name in PIPES))  # type: ignore[attr-defined]
@@ -199,7 +205,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
                     plan.blocked = [*blocked]
                     become = partial(call_and_become_program, plan, fd, os.getpid())
                     keywords = {**plan.keywords, "executable": plan.name, "env": plan.env}
-                    SubprocessPopen.__init__(self, plan.argv, preexec_fn=become, **keywords)
+                    self.start_child(plan.argv, {**keywords, "preexec_fn": become})
             finally:
                 os.close(fd)
             # Like subprocess, take it for the program that the function ends, or closes the socket

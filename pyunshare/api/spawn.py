@@ -25,7 +25,6 @@ from ..syscalls import (
     unshare,
 )
 from .caller import field, own_status
-from .original import SubprocessPopen
 from .plan import Plan
 from .status import Reporter
 from .threads import NoThreadError, call_in_thread
@@ -129,7 +128,7 @@ def start_child(process: Popen, argv: list[Any], keywords: Mapping[str, Any]) ->
             given["cwd"] = "."
         elif umask := field(own_status(), "Umask"):
             given.setdefault("umask", int(umask, 8))
-    SubprocessPopen.__init__(process, argv, **given)
+    process.start_child(argv, given)
 
 
 class NotStarted(BaseException):
