@@ -8,6 +8,7 @@ import copy
 import ctypes
 import errno
 import gc
+import io
 import os
 import pickle
 import re
@@ -228,6 +229,7 @@ def test_what_could_never_work(
         (["true"], {"env": {"A=B": "C"}}, ValueError),
         (["true"], {"env": {"PATH": "/none"}}, FileNotFoundError),
         (["true"], {"stdin": "x"}, AttributeError),
+        (["true"], {"stdout": io.StringIO()}, io.UnsupportedOperation),
         (["true"], {"executable": "/no/such/program"}, FileNotFoundError),
         (["true"], {"no_such_keyword": 1}, TypeError),
         (Path("true"), {"shell": True}, TypeError),

@@ -187,6 +187,8 @@ class Starter:
     def _plain(self, error: OSError) -> OSError:
         """Return an error as it is without the directory and the namespace that we add."""
         number = error.errno
+        if error.filename is None and number != ENOMEM:  # of what was given, such as no file at all
+            return error
         if number == ENOMEM and self._has_pid_namespace:
             # After vfork(2) CPython tries fork(2), which finds the namespace lost by the first.
             number = EAGAIN
