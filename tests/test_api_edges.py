@@ -341,6 +341,34 @@ def test_another_try_has_the_null_device_as_well(way: dict[str, Any], tmp_path: 
         assert (result.returncode, result.stdout) == (3, b"out\n")
 
 
+AUDITED = """
+import sys, pyunshare
+from pyunshare.api import caller
+def refuse(event, arguments):
+    if is_on and event == "subprocess.Popen" and arguments[1][0] == "echo":
+        seen.append([str(arguments[1]), arguments[2], arguments[3]])
+        raise RuntimeError("no echo")
+seen, is_on = [], True
+sys.addaudithook(refuse)
+for caller.MOST_PAGE_TABLES in (1 << 40, -1):
+    for given in {given!r}:
+        try:
+            pyunshare.run(["echo", "x"], cwd="/usr", env={{"PATH": "/bin"}}, **given)
+        except RuntimeError as error:
+            assert str(error) == "no echo"
+        else:
+            print("not refused:", given)
+assert len(seen) == 2 * len({given!r}), seen
+assert all(each[0] == "['echo', 'x']" and each[2] == {{b"PATH": b"/bin"}} for each in seen), seen
+"""
+
+
+def test_an_audit_hook_is_told_of_the_program() -> None:
+    """As by subprocess, and can refuse it."""
+    given = [*NAMESPACES_ONLY.values(), *MORE.values()]
+    assert python(AUDITED.format(given=given)) == (0, "", "")
+
+
 @each_backend
 def test_a_program_without_a_name(way: dict[str, Any]) -> None:
     with pytest.raises(pyunshare.LaunchError) as caught:

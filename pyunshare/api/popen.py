@@ -148,6 +148,8 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
         while not self._start_by_other(plan, ways.pop(0)):
             pass
 
+        # As subprocess does for what it executes itself
+        sys.audit("subprocess.Popen", plan.name, plan.argv, plan.keywords.get("cwd"), plan.env)
     def _start_by_other(self, plan: Plan, begin: Begin) -> bool:
         """Have another process do the launch. Returns False where it cannot be had that way."""
         keep = None
