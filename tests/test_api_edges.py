@@ -1174,6 +1174,7 @@ CHANGES = {
     "directory": (lambda: os.chdir("/usr"), "pwd", "/usr"),
     "group": (lambda: os.setgroups([5, 7]), "id -G", "0 5 7"),
     "uts": (lambda: pyunshare.unshare(uts=True), "readlink /proc/self/ns/uts", None),
+    "time": (lambda: pyunshare.unshare(time=True), "readlink /proc/self/ns/time", None),
     "limit": (lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)), "ulimit -c", "0"),
     "nice": (lambda: os.nice(3), "nice", None),
     "group-of-processes": (lambda: os.setpgid(0, 0), "ps -o pgid= -p $$", None),

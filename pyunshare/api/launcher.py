@@ -21,7 +21,7 @@ from .popen import Popen, run
 from .status import STARTED, UnavailableError, make_channel
 from .threads import call_uninterrupted, stay_until_end, wait_for_thread
 
-NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "pid_for_children", "user", "uts")
+NAMESPACES = "/proc/thread-self/ns"
 # What proc_pid_status(5) has of the rights of a thread and of where it runs
 LIMITS = {value for name, value in vars(resource).items() if name.startswith("RLIMIT_")}
 RIGHTS = ("Uid", "Gid", "Groups", "Cap", "NoNewPrivs", "Seccomp", "Cpus_allowed", "Mems_allowed")
@@ -181,7 +181,7 @@ def _own_state(status: str) -> tuple[Any, ...]:
     ``status`` is the thread's. Raises OSError without /proc.
     """
     return (
-        *(os.readlink(f"/proc/thread-self/ns/{name}") for name in NAMESPACES),
+        *(os.readlink(f"{NAMESPACES}/{name}") for name in sorted(os.listdir(NAMESPACES))),
         *(line for line in status.split("\n") if line.startswith(RIGHTS)),
         os.stat("/")[1:3],  # the device and the inode of the root directory
         os.getpgrp(),
