@@ -633,10 +633,14 @@ def test_an_interpreter_that_does_not_start(
         for executable, text in [
             ("", "there is no Python interpreter"),
             (str(frozen), f"{frozen} is no Python interpreter"),
+    fifo = tmp_path / "fifo"  # that nobody writes to
+    os.mkfifo(fifo, 0o755)
             (str(failing), f"the launch did not begin: {failing} ended with status 3"),
             (str(missing), f"failed to execute {missing}: No such file or directory"),
         ]:
             monkeypatch.setattr(sys, "executable", executable)
+            (str(fifo), f"{fifo} is no Python interpreter"),
+            (str(tmp_path), f"{tmp_path} is no Python interpreter"),
             with pytest.raises(pyunshare.LaunchError, match=re.escape(text)):
                 pyunshare.run(["true"], user=True)
         monkeypatch.setattr(sys, "executable", str(failing))

@@ -99,10 +99,16 @@ def _is_python(executable: str) -> bool:
 
     try:
         access = mmap.ACCESS_READ
-        with open(executable, "rb") as file, mmap.mmap(file.fileno(), 0, access=access) as content:
+        file = open(executable, "rb", opener=_open_at_once)  # noqa: SIM115
+        with file, mmap.mmap(file.fileno(), 0, access=access) as content:
             return content.find(_MAIN) >= 0
-    except (OSError, ValueError):  # not to be read; empty
+    except (OSError, ValueError):  # not to be read; empty, as what is no regular file is
         return False
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file, and wait for nobody who writes to it, should it be a FIFO."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def _environment() -> dict[bytes, bytes]:
