@@ -1,6 +1,7 @@
 """Reading files by lines, in bounded memory: what others may have written, such as /etc/passwd."""
 
 import posix
+from _thread import get_ident
 
 from .files import BLOCK, FILE_TYPE, READING
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
 DEVICES = (0o020000, 0o060000)  # <sys/stat.h>, see inode(7)
 LONGEST_LINE = 1 << 20  # bytes
+
+# By thread, what is to wait until there is something to read from a descriptor; else read(2) does
+waits: "dict[int, Callable[[int], None]]" = {}
 
 
 def read_lines(
@@ -23,15 +27,20 @@ def read_lines(
     lines, nor has a device: some have no end. ``flags`` are further ones for open(2). Empty lines
     may be left out, and so may many lines together for which ``is_wanted`` returns False.
     """
-    return _lines(posix.open(path, READING | flags), is_wanted)
+    wait = waits.get(get_ident())
+    if wait:
+        flags |= posix.O_NONBLOCK
+    return _lines(posix.open(path, READING | flags), is_wanted, wait)
 
 
-def _lines(fd: int, is_wanted: "Callable[[bytes], bool]") -> "Iterator[bytes]":
+def _lines(
+    fd: int, is_wanted: "Callable[[bytes], bool]", wait: "Callable[[int], None] | None"
+) -> "Iterator[bytes]":
     line = b""
     try:
         is_device = posix.fstat(fd).st_mode & FILE_TYPE in DEVICES
         while not is_device:
-            first, newline, others = _read_block(fd).partition(b"\n")
+            first, newline, others = _read_block(fd, wait).partition(b"\n")
             line += first[: LONGEST_LINE + 1 - len(line)]
             if newline:
                 yield from _text_of(line)
@@ -46,11 +55,17 @@ def _lines(fd: int, is_wanted: "Callable[[bytes], bool]") -> "Iterator[bytes]":
     yield from _text_of(line)
 
 
-def _read_block(fd: int) -> bytes:
-    try:
-        return posix.read(fd, BLOCK)
-    except OSError:
-        return b""
+def _read_block(fd: int, wait: "Callable[[int], None] | None") -> bytes:
+    while True:
+        if wait:
+            wait(fd)
+        try:
+            return posix.read(fd, BLOCK)
+        except BlockingIOError:
+            if not wait:
+                return b""
+        except OSError:
+            return b""
 
 
 def _text_of(line: bytes) -> "Iterator[bytes]":

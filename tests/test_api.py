@@ -629,18 +629,18 @@ def test_an_interpreter_that_does_not_start(
     for path in (frozen, failing):
         path.chmod(0o755)
     missing = tmp_path / "python3.11"
+    fifo = tmp_path / "fifo"  # that nobody writes to
+    os.mkfifo(fifo, 0o755)
     with using("interpreter", monkeypatch):
         for executable, text in [
             ("", "there is no Python interpreter"),
             (str(frozen), f"{frozen} is no Python interpreter"),
-    fifo = tmp_path / "fifo"  # that nobody writes to
-    os.mkfifo(fifo, 0o755)
+            (str(fifo), f"{fifo} is no Python interpreter"),
+            (str(tmp_path), f"{tmp_path} is no Python interpreter"),
             (str(failing), f"the launch did not begin: {failing} ended with status 3"),
             (str(missing), f"failed to execute {missing}: No such file or directory"),
         ]:
             monkeypatch.setattr(sys, "executable", executable)
-            (str(fifo), f"{fifo} is no Python interpreter"),
-            (str(tmp_path), f"{tmp_path} is no Python interpreter"),
             with pytest.raises(pyunshare.LaunchError, match=re.escape(text)):
                 pyunshare.run(["true"], user=True)
         monkeypatch.setattr(sys, "executable", str(failing))
@@ -782,7 +782,7 @@ def test_a_late_exception_leaves_nothing(
 ) -> None:
     """The calling thread had to wait for a processor, and the program runs already."""
     place, moment = (
-        (spawn, "call_in_thread") if is_by_thread(way) else (interface, "_wait_until_closed")
+        (spawn, "call_in_thread") if is_by_thread(way) else (interface.Popen, "_wait_until_closed")
     )
     original = getattr(place, moment)
 
@@ -819,7 +819,7 @@ def test_an_exception_where_the_program_has_another_id(monkeypatch: pytest.Monke
         return "only the first is left"
 
     kill_program = interface.Popen._kill_program
-    monkeypatch.setattr(interface, "_wait_until_closed", interrupt)
+    monkeypatch.setattr(interface.Popen, "_wait_until_closed", interrupt)
     monkeypatch.setattr(interface.Popen, "_kill_program", late)
     assert support.in_a_child(action) == "only the first is left"
 

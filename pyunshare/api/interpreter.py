@@ -7,7 +7,7 @@ import contextlib
 import os
 import re
 import sys
-from functools import cache
+from functools import cache, partial
 from subprocess import DEVNULL
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +87,7 @@ def begin(
     process._child_created = True
     theirs.close()
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # told later
-        send_job(ours, job, files)
+        send_job(ours, job, files, partial(process.wait_for, blocked=plan.blocked))
 
 
 @cache

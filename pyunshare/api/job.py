@@ -11,8 +11,9 @@ import array
 import marshal
 import os
 import posix
+import select
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Callable
 
 from ..version import __version__
 from .caller import environment_entries, is_inheritable, open_files
@@ -22,6 +23,8 @@ from .plan import Plan
 from .status import LONGEST_RECORD
 
 MARSHAL_VERSION = 2  # which all versions of CPython have
+
+Wait = Callable[[_socket.socket, int], None]
 
 LARGEST_INT = (1 << 31) - 1
 LARGEST_GID = (1 << 32) - 1
@@ -99,16 +102,29 @@ def records_of(
         data, files = data[LONGEST_PART:], files[MOST_FILES:]
 
 
-def send(channel: _socket.socket, data: bytes, files: list[int]) -> None:
-    """Send a record. Raises OSError, BrokenPipeError where the other process has ended."""
+def send(channel: _socket.socket, data: bytes, files: list[int], wait: Wait | None = None) -> None:
+    """Send a record. Raises OSError, BrokenPipeError where the other process has ended.
+
+    Where that process does not keep up, ``wait`` waits for an event of the channel, if it is given.
+    """
+    flags = _socket.MSG_DONTWAIT if wait else 0
     rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", files))
-    channel.sendmsg([data or b"\n"], [rights] if files else [])
+    while True:
+        try:
+            channel.sendmsg([data or b"\n"], [rights] if files else [], flags)
+            return
+        except BlockingIOError:
+            if not wait:
+                raise
+            wait(channel, select.POLLOUT)
 
 
-def send_job(channel: _socket.socket, job: Mapping[str, Any], files: list[int]) -> None:
+def send_job(
+    channel: _socket.socket, job: Mapping[str, Any], files: list[int], wait: Wait | None = None
+) -> None:
     """Send a job. Raises OSError as send() does."""
     for record in records_of(job, files):
-        send(channel, *record)
+        send(channel, *record, wait)
 
 
 def receive(channel: _socket.socket, flags: int) -> bytes:

@@ -6,7 +6,10 @@ import _socket
 import contextlib
 import os
 import resource
+import select
+import signal
 from collections.abc import Iterator
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -14,12 +17,16 @@ from ..launch.steps import require_c_library
 from .caller import field, own_status
 from .exceptions import launch_error, launch_errors
 from .interpreter import start_interpreter
-from .job import receive, records_of, send
+from .job import Wait, receive, records_of, send
 from .original import SubprocessPopen
 from .plan import Plan
 from .popen import Popen, run
 from .status import STARTED, UnavailableError, make_channel
 from .threads import call_uninterrupted, stay_until_end, wait_for_thread
+
+# In seconds
+BEGINNING = 1.0  # for a process that begins a launch
+PATIENCE = 10.0  # for one that ends
 
 NAMESPACES = "/proc/thread-self/ns"
 # What proc_pid_status(5) has of the rights of a thread and of where it runs
@@ -84,10 +91,16 @@ class Launcher:
         """End the process. Programs go on."""
         if self._owner == os.getpid():
             with contextlib.suppress(OSError):
+                if self._process:
+                    self._process.send_signal(signal.SIGCONT)
                 self._control.shutdown(_socket.SHUT_WR)  # though forked children have it, too
-                while unused := receive(self._control, 0):  # a copy that no launch has taken
-                    os.waitpid(int(unused), 0)
+                while _can_read(self._control, PATIENCE):
+                    unused = receive(self._control, 0)
+                    if not unused:
+                        break
+                    os.waitpid(int(unused), 0)  # a copy that no launch has taken
             if self._process:
+                self._process.kill()  # unless it has ended by itself
                 self._process.wait()
             if self._keeper is not None and len(self._kept) == 1:
                 wait_for_thread(self._keeper)
@@ -128,17 +141,18 @@ class Launcher:
         Raises UnavailableError where the Launcher has ended, the kernel makes no copies, or they
         differ from this process in what a program inherits.
         """
+        wait = partial(process.wait_for, blocked=plan.blocked)
         with self._own_directory(plan.status, job, files):
             first, *others = records_of(job, files, [theirs.fileno()])
             try:
-                send(self._control, *first)
+                send(self._control, *first, wait)
             except OSError:
                 raise UnavailableError from None
             theirs.close()
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # told later
                 for record in others:
-                    send(ours, *record)
-            process.pid = self._pid_at(ours, plan)
+                    send(ours, *record, wait)
+            process.pid = self._pid_at(ours, plan, wait)
             process._child_created = True
 
     @contextlib.contextmanager
@@ -159,8 +173,19 @@ class Launcher:
         finally:
             os.close(directory)
 
-    def _pid_at(self, ours: _socket.socket, plan: Plan) -> int:
-        """Return the id of the process at the other end."""
+    def _pid_at(self, ours: _socket.socket, plan: Plan, wait: Wait) -> int:
+        """Return the id of the process at the other end.
+
+        It comes at once, and nothing is to come between. The Launcher of which it does not come may
+        be stopped, and is of no use any more when the launch is given up.
+        """
+        if not _can_read(ours, BEGINNING):
+            try:
+                wait(ours, select.POLLIN)
+            except BaseException:
+                if self._process:
+                    self._process.kill()
+                raise
         record = receive(ours, _socket.MSG_PEEK)
         if record[:1] != STARTED:
             raise UnavailableError
@@ -173,6 +198,13 @@ class Launcher:
         """Stay the parent of what is to die with this process, and not with a thread of it."""
         for pid in self._kept:  # which may grow as long as the first one is there
             stay_until_end(pid)
+
+
+def _can_read(channel: _socket.socket, patience: float) -> bool:
+    """Return whether something, or the end, can be read within some seconds."""
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    return bool(poll.poll(1000 * patience))
 
 
 def _own_state(status: str) -> tuple[Any, ...]:

@@ -30,6 +30,7 @@ from functools import partial
 from subprocess import PIPE, CalledProcessError, CompletedProcess, TimeoutExpired
 from typing import TYPE_CHECKING, Any, Callable
 
+from ..lines import waits
 from .caller import can_be_copied, own_status
 from .copies import begin as begin_in_copy
 from .copies import call_and_become_program
@@ -51,7 +52,13 @@ from .status import (
     fields_of,
     make_channel,
 )
-from .threads import call_uninterrupted, signals_blocked, stay_until_end, wait_for_thread
+from .threads import (
+    LONG_INTERVAL,
+    call_uninterrupted,
+    signals_blocked,
+    stay_until_end,
+    wait_for_thread,
+)
 
 if TYPE_CHECKING:
     from .launcher import Launcher
@@ -93,6 +100,8 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
     _is_cancelled = False
     _deadline: float | None = None  # of time.monotonic()
     _launcher: Launcher | None = None
+    # What was killed: what came from the process that we started may be left to this one
+    _killed: tuple[int, ...] = ()
     # What is done in the place of subprocess's own start of a child
     _begin: Callable[[dict[str, Any]], None] | None = None
     # subprocess's own
@@ -102,8 +111,9 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
     def __init__(self, args: Any, *positional: Any, **keywords: Any) -> None:
         plan = Plan.__new__(Plan)
         try:
-            with launch_errors():
+            with launch_errors(), _lines_awaited_by(partial(self.wait_for, event=select.POLLIN)):
                 plan.__init__(args, positional, keywords)  # type: ignore[misc]
+            with launch_errors():
                 self._start(plan)
             self.args = args
         except BaseException as error:
@@ -119,6 +129,8 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
         elif self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._program, sig)
+                if sig in (signal.SIGCONT, signal.SIGKILL):
+                    super().send_signal(signal.SIGCONT)  # it may be stopped as the program is
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the program's end and return its status: subprocess.Popen.wait()."""
@@ -136,6 +148,8 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
             return
         if a_thread_can_do(plan) and start_by_thread(self, plan):
             return
+        # As subprocess does for what it executes itself
+        sys.audit("subprocess.Popen", plan.name, plan.argv, plan.keywords.get("cwd"), plan.env)
         with signals_blocked() as blocked:  # so that no handler's exception leaves a file open
             plan.blocked, status = [*blocked], own_status()
         restores = plan.keywords.get("restore_signals", True)
@@ -148,8 +162,6 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
         while not self._start_by_other(plan, ways.pop(0)):
             pass
 
-        # As subprocess does for what it executes itself
-        sys.audit("subprocess.Popen", plan.name, plan.argv, plan.keywords.get("cwd"), plan.env)
     def _start_by_other(self, plan: Plan, begin: Begin) -> bool:
         """Have another process do the launch. Returns False where it cannot be had that way."""
         keep = None
@@ -162,13 +174,18 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
                 self._begin = partial(self._begin_job, plan, begin, ours, theirs)
                 start = partial(self.start_child, plan.argv, plan.keywords)
                 try:
-                    self._keeper = call_uninterrupted(start, self._kill, keep)
+                    self._keeper = call_uninterrupted(start, self._give_up, keep)
                 except UnavailableError:
                     return False
                 finally:
                     self._begin = None
             self._wait_for_program(plan, ours, STARTED if begin is begin_in_copy else b"")
         return True
+
+    def start_child(self, argv: list[Any], keywords: Mapping[str, Any]) -> None:
+        """Have subprocess start a child, perhaps once more after a try that failed."""
+        vars(self).pop("_devnull", None)  # which that has closed
+        SubprocessPopen.__init__(self, argv, **keywords)
 
     def _execute_child(self, *arguments: Any) -> None:
         """Start the child: subprocess calls this when it has made the pipes."""
@@ -185,11 +202,6 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
         theirs: _socket.socket,
         given: dict[str, Any],
     ) -> None:
-    def start_child(self, argv: list[Any], keywords: Mapping[str, Any]) -> None:
-        """Have subprocess start a child, perhaps once more after a try that failed."""
-        vars(self).pop("_devnull", None)  # which that has closed
-        SubprocessPopen.__init__(self, argv, **keywords)
-
         """Have another process begin the launch, with what subprocess has made of the keywords."""
         begin(self, plan, *job_and_files(plan, given), ours, theirs)
         self._close_pipe_fds(*(given[name] for name in PIPES))  # type: ignore[attr-defined]
@@ -224,9 +236,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
 
         ``last`` is the kind of the last record that is known of.
         """
-        _wait_until_closed(channel, self._deadline)
-        if self._is_cancelled:
-            raise launch_error("the launch was cancelled")
+        self._wait_until_closed(channel)
         failure, last = self._read_status(channel, last)
         if failure is None and last == EXECUTING:
             self._channel = None  # from now on it is the program that is killed
@@ -240,6 +250,35 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
             path = () if fields[1] is None else (plan.keywords["cwd"],)  # as it was given
             raise OSError(number, os.strerror(number or 0), *path)
         raise launch_error(fields[3] or "", number, fields[1] or "launch", fields[2])
+
+    def _wait_until_closed(self, channel: _socket.socket) -> None:
+        """Wait until nobody has the other end any more, and for nothing else that could be read."""
+        self.wait_for(channel, 0)
+
+    def wait_for(self, file: Any, event: int, blocked: Iterable[int] | None = None) -> None:
+        """Wait for an event of a file: one of select.poll().
+
+        Raises what gives the launch up: TimeoutExpired when the deadline is over, LaunchError where
+        another thread cancels it, and what signal handlers raise, while no signals but those
+        ``blocked`` are.
+        """
+        poll = select.poll()
+        poll.register(file, event)
+        left: float = 0
+        with signals_blocked(blocked) if blocked is not None else contextlib.nullcontext():
+            while not poll.poll(1000 * left):
+                left = self._time_to_wait()
+
+    def _time_to_wait(self) -> float:
+        """Return for how long to wait, in seconds, before this is asked again."""
+        if self._is_cancelled:
+            raise launch_error("the launch was cancelled")
+        if self._deadline is None:
+            return LONG_INTERVAL
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutExpired("", self._deadline)
+        return min(LONG_INTERVAL, left)
 
     def _read_status(self, channel: _socket.socket, last: bytes) -> tuple[bytes | None, bytes]:
         """Return what failed first, if anything did, and the kind of the last record.
@@ -272,17 +311,18 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
     def cancel_start(self) -> None:
         """Have a launch fail that another thread waits for."""
         self._is_cancelled = True
-        channel = self._channel
-        if channel:
-            with contextlib.suppress(OSError):
-                channel.shutdown(_socket.SHUT_RDWR)
+
+    def _give_up(self) -> None:
+        """Have a launch end that another thread begins."""
+        self.cancel_start()
+        self._kill()
 
     def _kill(self) -> None:
         """Kill what has been started so far."""
         if not self._child_created or self.poll() is not None:
             return
         if self._channel:
-            kill_tree(self.pid)
+            self._killed += kill_tree(self.pid)
         elif not self._kill_program():
             super().send_signal(signal.SIGKILL)
 
@@ -294,6 +334,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
             os.kill(self._program, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             return False
+        super().send_signal(signal.SIGCONT)  # it may be stopped as the program was
         return True
 
     def _kill_and_reap(self) -> None:
@@ -304,6 +345,9 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
                 self._waitpid_lock = _thread.allocate_lock()
                 self._kill()
                 self.wait()
+                for pid in (each for each in self._killed if each != self.pid):
+                    with contextlib.suppress(ChildProcessError):  # it was not left to this process
+                        os.waitpid(pid, 0)
             for stream in (self.stdin, self.stdout, self.stderr):
                 if stream:
                     stream.close()
@@ -340,7 +384,7 @@ def run(
     try:  # so that an exception finds the process, whenever it comes
         process.__init__(args, *positional, **keywords)  # type: ignore[misc]
         if process._deadline is not None:
-            left = max(0, process._deadline - time.monotonic())
+            left = process._deadline - time.monotonic()
         stdout, stderr = process.communicate(input, left)
         status = process.poll()
     except BaseException as error:
@@ -361,19 +405,18 @@ def run(
 run.__module__ = "pyunshare"
 
 
-# ---- sockets ------------------------------------------------------------------------------------
-
-
-def _wait_until_closed(channel: _socket.socket, deadline: float | None) -> None:
-    """Wait until nobody has the other end any more, and for nothing else that could be read.
-
-    Raises TimeoutExpired when the deadline is over.
-    """
-    poll = select.poll()
-    poll.register(channel, 0)
-    left = None if deadline is None else max(0, deadline - time.monotonic())
-    if not poll.poll(None if left is None else 1000 * left):
-        raise TimeoutExpired("", 0)
+@contextlib.contextmanager
+def _lines_awaited_by(wait: Callable[[int], None]) -> Iterator[None]:
+    """Have this thread wait in a way of its own for a file that others write."""
+    thread = _thread.get_ident()
+    before = waits.get(thread)
+    waits[thread] = wait
+    try:
+        yield
+    finally:
+        del waits[thread]
+        if before:
+            waits[thread] = before
 
 
 def _ended_early(last: bytes, status: int) -> str:

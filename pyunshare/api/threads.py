@@ -9,7 +9,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from sys import is_finalizing
 from typing import Callable
 
@@ -58,14 +58,15 @@ def blocked_signals() -> set[int]:
 
 
 @contextlib.contextmanager
-def signals_blocked() -> Iterator[set[int]]:
-    """Block all signals, and provide those that were blocked before.
+def signals_blocked(numbers: Iterable[int] | None = None) -> Iterator[set[int]]:
+    """Block these signals and no others, or all; and provide those that were blocked before.
 
-    In a process with one thread, no signal handler runs in the meantime.
+    Where all are, and the process has one thread, no signal handler runs in the meantime.
     """
     before = blocked_signals()
     try:
-        _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+        all_of_them = _signal.valid_signals()
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, all_of_them if numbers is None else numbers)
         yield before
     finally:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
