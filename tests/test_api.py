@@ -310,6 +310,10 @@ def test_check(way: dict[str, Any]) -> None:
     with pytest.raises(subprocess.CalledProcessError) as caught:
         pyunshare.run(["sh", "-c", "echo out; exit 7"], check=True, stdout=subprocess.PIPE, **way)
     assert (caught.value.returncode, caught.value.stdout) == (7, b"out\n")
+    with pytest.raises(subprocess.CalledProcessError) as theirs:
+        subprocess.run(caught.value.cmd, check=True, stdout=subprocess.PIPE)
+    assert caught.value.args == theirs.value.args
+    assert vars(caught.value) == vars(theirs.value)
 
 
 @each_backend

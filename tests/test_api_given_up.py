@@ -91,6 +91,28 @@ def test_a_timeout_that_never_comes(timeout: float, way: dict[str, Any]) -> None
 
 
 @each_backend
+def test_the_timeout_is_told_as_it_was_given(way: dict[str, Any]) -> None:
+    line = ["sleep", "60"]
+    for timeout in (0.2, 0, -1):
+        with pytest.raises(subprocess.TimeoutExpired) as caught:
+            pyunshare.run(line, timeout=timeout, **way)
+        error = caught.value
+        assert (error.cmd, error.timeout, error.args) == (line, timeout, (line, timeout))
+
+
+@each_backend
+def test_a_timeout_that_a_signal_handler_raises_is_left_alone(way: dict[str, Any]) -> None:
+    """It is about another program."""
+
+    def expire(*_: object) -> None:
+        raise subprocess.TimeoutExpired("other", 5)
+
+    with pytest.raises(subprocess.TimeoutExpired) as caught:
+        run_with_alarm(expire, timeout=50, **way)
+    assert (caught.value.cmd, caught.value.timeout) == ("other", 5)
+
+
+@each_backend
 def test_what_a_launch_leaves_to_this_process_is_reaped(way: dict[str, Any]) -> None:
     """As to process 1 of a container; this one has asked for orphans."""
 

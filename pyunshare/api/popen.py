@@ -393,12 +393,14 @@ def run(
         except BaseException:  # after a timeout, say, a signal handler's
             process._kill_and_reap()
             raise
-        if isinstance(error, TimeoutExpired):
-            error.cmd, error.timeout = args, timeout or 0
+        if isinstance(error, TimeoutExpired) and (
+            error.cmd is args or error.timeout is process._deadline
+        ):  # else a signal handler has raised it, about another program
+            error.cmd, error.timeout = error.args = args, timeout or 0
         raise
     assert status is not None
     if check and status:
-        raise CalledProcessError(status, args, stdout, stderr)
+        raise CalledProcessError(status, args, output=stdout, stderr=stderr)
     return CompletedProcess(args, status, stdout, stderr)
 
 
