@@ -358,3 +358,50 @@ def test_lines_that_another_reader_takes() -> None:
     finally:
         waits.pop(threading.get_ident(), None)
         os.close(reader)
+
+
+# ---- threads of a loop --------------------------------------------------------------------------
+
+
+@each_backend
+def test_asyncio_where_all_threads_of_the_loop_are_taken(way: dict[str, Any]) -> None:
+    """They may wait for the very program that is to be started."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        written = threading.Event()
+        taken = [loop.run_in_executor(None, written.wait) for _ in range(40)]
+        try:
+            start = pyunshare.create_subprocess_exec("sh", "-c", "exit 3", **way)
+            process = await asyncio.wait_for(start, HELD_UP / 2)
+            assert await process.wait() == 3
+        finally:
+            written.set()
+            await asyncio.wait(taken)
+
+    asyncio.run(main())
+
+
+def test_asyncio_where_the_loop_starts_no_more_threads() -> None:
+    async def main() -> None:
+        await asyncio.get_running_loop().shutdown_default_executor()
+        process = await pyunshare.create_subprocess_exec("sh", "-c", "exit 3", uts=True)
+        assert await process.wait() == 3
+
+    asyncio.run(main())
+
+
+def test_asyncio_given_up_where_nobody_awaits_it() -> None:
+    """The coroutine is closed, which can wait for nothing."""
+    loop = asyncio.new_event_loop()
+
+    async def main() -> None:
+        start = pyunshare.create_subprocess_exec("sleep", "60", uts=True)
+        start.send(None)
+        start.close()
+
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
+    support.wait_for(lambda: not left_over(), "the end of all")

@@ -9,6 +9,7 @@ import threading
 import weakref
 from asyncio.base_subprocess import BaseSubprocessTransport
 from asyncio.subprocess import Process, SubprocessStreamProtocol
+from concurrent.futures import ThreadPoolExecutor
 from subprocess import PIPE
 from typing import Any
 
@@ -79,7 +80,10 @@ async def create_subprocess_exec(
             process._kill_and_reap()  # not left to the loop, which may be closed by now
 
     loop = asyncio.get_running_loop()
-    starting = loop.run_in_executor(None, start)
+    # Not the loop's own executor, whose threads may all wait for this program, or which may be shut
+    executor = ThreadPoolExecutor(1)
+    starting = loop.run_in_executor(executor, start)
+    executor.shutdown(wait=False)
     transport = None
     try:
         await asyncio.shield(starting)
@@ -87,7 +91,7 @@ async def create_subprocess_exec(
         transport = Transport(process, protocol)
         transport.watch(loop)
         await asyncio.shield(transport.connected)
-    except BaseException:
+    except BaseException as error:
         starting.add_done_callback(lambda future: future.cancelled() or future.exception())
         if transport:
             try:
@@ -97,9 +101,14 @@ async def create_subprocess_exec(
                 await transport._wait()  # until the loop has let go of the pipes
         elif race.is_won_by(CALLER):
             process.cancel_start()
+            if not isinstance(error, GeneratorExit):  # where nobody could wait
+                await asyncio.wait([starting])
         else:
             process._kill_and_reap()
         raise
+    finally:
+        if starting.done():
+            executor.shutdown()  # until its thread is gone
     return Process(transport, protocol, loop)
 
 
