@@ -23,6 +23,7 @@ import pytest
 
 import pyunshare
 from pyunshare.api import launcher as launchers
+from pyunshare.api import processes
 from pyunshare.lines import read_lines, waits
 from tests.helpers import support
 from tests.helpers.machine import needs
@@ -123,6 +124,43 @@ def test_what_a_launch_leaves_to_this_process_is_reaped(way: dict[str, Any]) -> 
         with contextlib.suppress(subprocess.TimeoutExpired):
             pyunshare.run(["sleep", "60"], timeout=0.003 * index, **way)
     assert zombies() == []
+
+
+@pytest.mark.parametrize("times", [1, 2, sys.maxsize])
+@pytest.mark.parametrize("call", ["_wait_until_stopped", "children", "_state"])
+def test_an_exception_while_processes_are_killed(
+    call: str, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None stays stopped; and none runs on, if it is one exception and no more."""
+    original = getattr(processes, call)
+    left = times
+
+    def interrupted(pid: int) -> Any:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise RecursionError
+        return original(pid)
+
+    line = ["sh", "-c", "sh -c 'sleep 60 & wait' & wait"]
+    with subprocess.Popen(line) as process:
+        support.wait_for(lambda: "sleep" in names(process.pid), "the program")
+        tree = [process.pid, *support.descendants(process.pid)]
+        monkeypatch.setattr(processes, call, interrupted)
+        killed: list[int] = []
+        with pytest.raises(RecursionError):
+            processes.kill_tree(process.pid, killed)
+    assert process.returncode == -signal.SIGKILL
+    left_running = [pid for pid in tree[1:] if support.state(pid) not in "ZX"]
+    try:
+        assert not [pid for pid in left_running if support.state(pid) == "T"]
+        assert times > 1 or not left_running
+    finally:
+        for pid in tree[1:]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
 
 
 # ---- stopped processes --------------------------------------------------------------------------

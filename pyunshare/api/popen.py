@@ -322,7 +322,11 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
         if not self._child_created or self.poll() is not None:
             return
         if self._channel:
-            self._killed += kill_tree(self.pid)
+            killed: list[int] = []
+            try:
+                kill_tree(self.pid, killed)
+            finally:
+                self._killed = *self._killed, *reversed(killed)
         elif not self._kill_program():
             super().send_signal(signal.SIGKILL)
 
@@ -339,6 +343,13 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
 
     def _kill_and_reap(self) -> None:
         """Leave nothing of a launch that failed or was interrupted."""
+        try:
+            self._end()
+        except BaseException:  # after a timeout, say, a signal handler's
+            self._end()
+            raise
+
+    def _end(self) -> None:
         if self._child_created:
             if self.returncode is None:
                 # An exception can have left the old one locked.
@@ -388,11 +399,7 @@ def run(
         stdout, stderr = process.communicate(input, left)
         status = process.poll()
     except BaseException as error:
-        try:
-            process._kill_and_reap()
-        except BaseException:  # after a timeout, say, a signal handler's
-            process._kill_and_reap()
-            raise
+        process._kill_and_reap()
         if isinstance(error, TimeoutExpired) and (
             error.cmd is args or error.timeout is process._deadline
         ):  # else a signal handler has raised it, about another program

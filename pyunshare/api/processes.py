@@ -12,22 +12,26 @@ PATIENCE = 1.0  # for a process to stop
 INTERVAL = 0.001
 
 
-def kill_tree(pid: int) -> tuple[int, ...]:
+def kill_tree(pid: int, killed: list[int]) -> None:
     """Kill a process of a launch and all that come from it: helpers, and what these wait for.
 
     Each is stopped before it is asked for its children, so that it starts no more, and reaps
-    none: no id of theirs can become another process's. Return those that were killed, each after
+    none: no id of theirs can become another process's. Add those that were killed, each before
     the one that it came from.
     """
-    killed: tuple[int, ...] = ()
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, signal.SIGSTOP)
-        _wait_until_stopped(pid)
-        for child in children(pid):
-            killed += kill_tree(child)
-        os.kill(pid, signal.SIGKILL)
-        killed = pid, *killed
-    return killed
+        try:
+            os.kill(pid, signal.SIGSTOP)
+            _wait_until_stopped(pid)
+            for child in children(pid):
+                kill_tree(child, killed)
+        except BaseException:  # a signal handler's, say: none is to stay stopped, or to run on
+            for child in children(pid):
+                kill_tree(child, killed)
+            raise
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
 
 
 def children(pid: int) -> list[int]:
