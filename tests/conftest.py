@@ -36,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     global _stderr
     _stderr = os.dup(2)  # that of pytest, which is not captured here
     config.addinivalue_line("markers", "needs(*names): tools, privileges and kernel features")
+    os.umask(0o022)  # what tests make is for other users, too
     support.adopt_orphans()
     if os.geteuid() == 0:
         with contextlib.suppress(OSError):

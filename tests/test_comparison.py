@@ -911,7 +911,7 @@ INHERITED: dict[str, Sequence[Word]] = {
     "umask": ["umask=0077"],
     "umask-0": ["umask=0"],
     "nice": ["nice=7"],
-    "limits": ["limit=7:200:300", "limit=3:4000000:4000000", "limit=6:5000:5000"],
+    "limits": ["limit=7:100:200", "limit=3:4000000:4000000", "limit=6:5000:5000"],
     "ignored": ["ignore=1", "ignore=2", "ignore=3", "ignore=15", "ignore=10"],
     "ignored-child": ["ignore=17"],
     "ignored-real-time": ["ignore=40", "ignore=64"],

@@ -533,7 +533,7 @@ loose_lines = st.lists(loose_words().filter(is_comparable), max_size=7)
 IGNORABLE = (1, 2, 3, 10, 13, 14, 15, 17, 25, 34, 40, 64)
 BLOCKABLE = (1, 2, 10, 13, 14, 15, 17, 34, 64)
 RARE_CONDITIONS = (
-    *("no_new_privs", "nice=5", "death_signal=10", "limit=7:200:300", "oom_score_adj=500"),
+    *("no_new_privs", "nice=5", "death_signal=10", "limit=7:100:200", "oom_score_adj=500"),
     *("pending=10", "pending=15", "timer=1000"),
 )
 ENTRIES = (

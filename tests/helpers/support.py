@@ -16,6 +16,7 @@ import select
 import shlex
 import shutil
 import signal
+import stat
 import struct
 import subprocess
 import sys
@@ -68,7 +69,9 @@ def parse(argv: Sequence[str]) -> tuple[list[tuple[str, str | None]], list[str],
 @functools.cache
 def workspace() -> Path:
     """A directory for this session that every user may read (pytest's own are for one user)."""
-    path = Path(tempfile.mkdtemp(prefix="pyunshare-tests-"))
+    usual = Path(tempfile.gettempdir())
+    is_for_all = all(path.stat().st_mode & stat.S_IXOTH for path in [usual, *usual.parents])
+    path = Path(tempfile.mkdtemp(prefix="pyunshare-tests-", dir=usual if is_for_all else "/tmp"))
     path.chmod(0o755)
     return path
 
