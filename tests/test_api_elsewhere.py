@@ -278,7 +278,7 @@ def test_an_exception_while_a_run_is_given_up(monkeypatch: pytest.MonkeyPatch) -
 def test_processes_that_have_ended_are_no_matter() -> None:
     assert processes.children(NOBODY) == []
     assert processes._state(NOBODY) == "X"
-    processes.kill_tree(NOBODY)
+    processes.kill_tree(NOBODY, [])
 
 
 # ---- the intermediate process -------------------------------------------------------------------

@@ -117,7 +117,11 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
                 self._start(plan)
             self.args = args
         except BaseException as error:
-            self._kill_and_reap()
+            try:
+                self._kill_and_reap()
+            except BaseException:  # as in run()
+                self._kill_and_reap()
+                raise
             if isinstance(error, LaunchError):
                 error.find_hint = partial(find_hint, plan.options, plan.argv)
             raise
@@ -343,13 +347,6 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
 
     def _kill_and_reap(self) -> None:
         """Leave nothing of a launch that failed or was interrupted."""
-        try:
-            self._end()
-        except BaseException:  # after a timeout, say, a signal handler's
-            self._end()
-            raise
-
-    def _end(self) -> None:
         if self._child_created:
             if self.returncode is None:
                 # An exception can have left the old one locked.
@@ -399,7 +396,11 @@ def run(
         stdout, stderr = process.communicate(input, left)
         status = process.poll()
     except BaseException as error:
-        process._kill_and_reap()
+        try:
+            process._kill_and_reap()
+        except BaseException:  # after a timeout, say, a signal handler's
+            process._kill_and_reap()
+            raise
         if isinstance(error, TimeoutExpired) and (
             error.cmd is args or error.timeout is process._deadline
         ):  # else a signal handler has raised it, about another program
