@@ -20,6 +20,8 @@ DOCUMENTS = [
     support.CHECKOUT / "docs" / "demonstration" / "session.md",
     *sorted((support.CHECKOUT / "docs").glob("*.md")),
 ]
+NOT_TYPED = [support.CHECKOUT / "CONTRIBUTING.md", support.CHECKOUT / "benchmarks" / "README.md"]
+MANUAL = support.CHECKOUT / "man" / "pyunshare.1"
 PICTURE = support.CHECKOUT / "docs" / "demonstration.svg"
 TOUR = (support.CHECKOUT / "docs" / "tour.md").read_text(encoding="utf-8")
 REPLACING = (support.CHECKOUT / "docs" / "replacing-unshare.md").read_text(encoding="utf-8")
@@ -150,7 +152,7 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*DOCUMENTS, *NOT_TYPED], ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
         if re.match(r"https?:", target):
@@ -161,11 +163,19 @@ def test_links_lead_somewhere(path: Path) -> None:
         assert not anchor or anchor in anchors(file), target
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*DOCUMENTS, *NOT_TYPED], ids=lambda path: path.name)
 def test_named_files_exist(path: Path) -> None:
-    folders = "benchmarks|bin|building|docs|pyunshare|tests"
-    for name in re.findall(rf"`((?:{folders})/[a-z\d_./-]*)`", path.read_text(encoding="utf-8")):
+    folders = r"\.ci|benchmarks|bin|building|completions|docs|man|packaging|pyunshare|tests"
+    for name in re.findall(rf"`((?:{folders})/[\w./-]*)`", path.read_text(encoding="utf-8")):
         assert (support.CHECKOUT / name).exists(), name
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTS, MANUAL], ids=lambda path: path.name)
+def test_examples_move_clocks_on_all_kernels(path: Path) -> None:
+    """Before Linux 6.2, only the child is in the new time namespace."""
+    text = path.read_text(encoding="utf-8").replace("\\-", "-")
+    for options in re.findall(r"pyunshare (.*?)--boottime \d+ (?:cut|date|uptime) ", text):
+        assert "f" in options, options
 
 
 def test_the_tour_has_each_kind_with_its_bit() -> None:
