@@ -658,6 +658,24 @@ def test_uninstalled_as_the_documentation_says(offline: dict[str, str]) -> None:
     assert re.fullmatch(r"\d{3,}", shown.stdout.splitlines()[-1]), shown.stdout
 
 
+def test_links_as_the_documentation_makes_and_removes_them(tmp_path: Path) -> None:
+    """Of an installation by pipx or uv: what it has below share, and the command is a link."""
+    where = tmp_path / "tools" / "pyunshare"
+    for name in ("bin/pyunshare", "share/man/man1/pyunshare.1"):
+        (where / name).parent.mkdir(parents=True)
+        (where / name).touch()
+    local = tmp_path / ".local"
+    (local / "bin").mkdir(parents=True)
+    (local / "bin" / "pyunshare").symlink_to(where / "bin" / "pyunshare")
+    page = local / "share" / "man" / "man1" / "pyunshare.1"
+    making = commands_of("docs/installing.md", "Manual page and completions")[1]
+    removing = commands_of("docs/installing.md", "Uninstalling")[1].splitlines()[0]
+    home = {**os.environ, "HOME": str(tmp_path)}
+    for script, is_there in ((making, True), (removing, False)):
+        subprocess.run(["sh", "-euc", script], env=home, check=True)
+        assert page.exists() == page.is_symlink() == is_there
+
+
 # ---- Arch and Alpine ----------------------------------------------------------------------------
 
 RECIPES = ("packaging/arch/PKGBUILD", "packaging/alpine/APKBUILD")
