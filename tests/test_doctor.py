@@ -76,6 +76,14 @@ def findings(result: Result) -> dict[str, Any]:
     return data
 
 
+def test_the_documentation_names_all_that_is_found() -> None:
+    _, _, told = (support.CHECKOUT / "docs" / "hints.md").read_text().rpartition("With `--json`")
+    data = findings(examine("--json"))
+    trial = data["options"][0]
+    for name in {**data, **trial, **(trial["user"] or {})}:
+        assert f"`{name}`" in told
+
+
 def outcomes(data: dict[str, Any], who: str) -> dict[str, Any]:
     """What became of each trial, by its option."""
     return {found["option"]: found[who] for found in [*data["namespaces"], *data["options"]]}
