@@ -1,7 +1,7 @@
 """Make one module of those that every launch needs.
 
 Python takes about a tenth of a millisecond to find, read and check a module, and a launch needs
-eleven of them: longer than all the rest that it does. So the wheel carries, beside the modules,
+fifteen of them: longer than all the rest that it does. So the wheel carries, beside the modules,
 one more with the code of them all, which the installed command runs. Docstrings and annotations
 are left out of it, for they too take time to load.
 

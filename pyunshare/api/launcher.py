@@ -77,11 +77,11 @@ class Launcher:
             raise
 
     def run(self, args: Any, **keywords: Any) -> Any:
-        """Do as pyunshare.run()."""
+        """As pyunshare.run()."""
         return run(args, _launcher=self, **keywords)
 
     def Popen(self, args: Any, **keywords: Any) -> Popen:  # noqa: N802
-        """Do as pyunshare.Popen()."""
+        """As pyunshare.Popen()."""
         process = Popen.__new__(Popen)
         process._launcher = self
         process.__init__(args, **keywords)  # type: ignore[misc]
