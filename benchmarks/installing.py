@@ -21,13 +21,14 @@ NEEDED_TO_INSTALL = (
     "building",
     "completions",
     "man",
+    "packaging",
     "pyunshare",
     "LICENSE",
     "README.md",
     "pyproject.toml",
     "setup.cfg",
 )
-SUPPORTED = range(9, 15)  # minor versions of CPython 3
+SUPPORTED = range(9, 16)  # minor versions of CPython 3
 
 
 @dataclass(frozen=True, order=True)

@@ -5,6 +5,7 @@ The Debian package has a root of its own to be tried in: packaging/debian_packag
 
 from __future__ import annotations
 
+import configparser
 import hashlib
 import importlib.util
 import os
@@ -21,6 +22,7 @@ from types import ModuleType
 
 import pytest
 
+from benchmarks import installing
 from building import addresses, amalgamation
 from tests.helpers import decoys, support
 from tests.helpers.machine import needs
@@ -656,6 +658,15 @@ def test_uninstalled_as_the_documentation_says(offline: dict[str, str]) -> None:
     assert "pyunshare from pyunshare" in shown.stdout
     assert "NAME\n" in shown.stdout
     assert re.fullmatch(r"\d{3,}", shown.stdout.splitlines()[-1]), shown.stdout
+
+
+def test_the_benchmarks_have_all_that_is_installed() -> None:
+    settings = configparser.ConfigParser(interpolation=None, delimiters="=")
+    settings.read(CHECKOUT / "setup.cfg", encoding="utf-8")
+    data = " ".join(settings["options.data_files"].values()).replace(",", " ").split()
+    assert {Path(name).parts[0] for name in data} <= {*installing.NEEDED_TO_INSTALL}
+    versions = re.findall(r":: 3\.(\d+)$", settings["metadata"]["classifiers"], re.MULTILINE)
+    assert [*map(int, versions)] == [*installing.SUPPORTED]
 
 
 def test_links_as_the_documentation_makes_and_removes_them(tmp_path: Path) -> None:
