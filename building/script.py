@@ -33,8 +33,7 @@ main()
 
 # Where pip and the like install: compiled when it was built, beside the source
 LOAD_COMPILED = """\
-    path = directory + "/amalgamation." + sys.implementation.cache_tag
-    code = SourcelessFileLoader("amalgamation", path).get_code("amalgamation")
+    code = SourcelessFileLoader("amalgamation", directory + "/amalgamation." + tag).get_code("amalgamation")
 """
 
 # Where a distribution installs: compiled by its own tools, as root
@@ -60,7 +59,8 @@ try:
         script = link if link[0] == "/" else script.rpartition("/")[0] + "/" + link
 except OSError:
     library = script.rpartition("/")[0] + "/../lib/python3"
-own = "%s.%d%s" % (library, sys.version_info[1], "t" if "t" in sys.abiflags else "")
+tag = sys.implementation.cache_tag
+own = library + "." + tag[9:]  # such as 13 of cpython-313
 """
 
 # What follows is within the quotes, so it has no backslash and no three of them.
