@@ -33,7 +33,8 @@ main()
 
 # Where pip and the like install: compiled when it was built, beside the source
 LOAD_COMPILED = """\
-    code = SourcelessFileLoader("amalgamation", directory + "/amalgamation." + tag).get_code("amalgamation")
+    loader = SourcelessFileLoader("amalgamation", directory + "/amalgamation." + tag)
+    code = loader.get_code("amalgamation")
 """
 
 # Where a distribution installs: compiled by its own tools, as root
