@@ -48,6 +48,37 @@ def test_proc_without_a_pid_namespace(user: User, words: list[str], typed: str) 
     works(told, user)
 
 
+FORMAT = ":pyunshare-test:M::nothing-begins-so::/bin/true:"
+
+
+@needs("binfmt_misc in a user namespace")
+@pytest.mark.parametrize("user", [ROOT, WITHOUT_SUBORDINATE_IDS], ids=["root", "ordinary"])
+@pytest.mark.parametrize(
+    ("words", "typed"),
+    [
+        ([], "--pid --fork -r"),
+        (["--map-user=5", "-f"], "--pid -r -f"),
+        (["-pf"], "-r -pf"),
+        (["--map-user=0", "-pf"], "-r -pf"),
+        (["--map-user=5", "--map-group=0", "-pf"], "-r -pf"),
+    ],
+    ids=str,
+)
+def test_binary_formats_where_nobody_is_root(user: User, words: list[str], typed: str) -> None:
+    """Nor does the advice that is given before lead there."""
+    told = tell(*words, f"--load-interp={FORMAT}", "true", user=user)
+    assert told.typed == [f"pyunshare {typed} --load-interp={FORMAT} true"]
+    works(told, user)
+
+
+@needs("binfmt_misc in a user namespace")
+def test_binary_formats_where_root_is_left_out_of_ranges() -> None:
+    words = ["--map-users=5:0:1", "--map-groups=0:0:1", "-pf"]
+    told = tell(*words, f"--load-interp={FORMAT}", "true")
+    assert told.cause.startswith("without user and group 0 in the new user namespace nobody can ")
+    assert told.typed == []
+
+
 def covered(*names: str) -> list[str]:
     """Conditions that cover files of every proc that there is, as container engines do."""
     procs = [mount.target for mount in System().mounts() if mount.kind == "proc"]

@@ -10,6 +10,7 @@ from ..options.request import BINFMT_MISC
 from ..syscalls import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER
 from .commands import Command, path_argument
 from .hint import LIFTING, FailureContext, Hint, tool
+from .maps import SINGLE_MAPS, has_root
 from .namespaces import is_older
 from .probes import CAP_SYS_ADMIN, is_there
 from .programs import DIRECTORY
@@ -30,9 +31,13 @@ def proc_without_pid_namespace(context: FailureContext) -> Hint | None:
     if not missing:
         return None
     what = "a PID namespace of its own" if "--pid" in missing else "a process in it"
+    without: tuple[str, ...] = ()
+    if context.request.binary_format is not None and not has_root(context.request):
+        missing.append("-r")  # or that fails next
+        without = SINGLE_MAPS
     return Hint(
         f"a new user namespace can only mount the proc of {what}: add {' '.join(missing)}",
-        type=(context.offer(context.line(*missing)),),
+        type=(context.offer(context.line(*missing, without=without)),),
     )
 
 

@@ -164,7 +164,8 @@ class FailureContext:
         """Whether the process that failed is in the new namespaces."""
         if self.failure.step == "mount" and self.path in self.request.files.values():
             return not self.asks(CLONE_NEWNS | CLONE_NEWUSER)  # else a helper binds
-        return self.failure.step in _INSIDE or self.path.startswith("/proc/self/")
+        is_of_namespace = self.path.startswith("/proc/self/") or self.path.endswith("/register")
+        return is_of_namespace or self.failure.step in _INSIDE
 
     # What root is to type
 

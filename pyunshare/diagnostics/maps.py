@@ -16,6 +16,7 @@ from .system import HIGHEST_ID_COUNT, USUAL_DIRECTORIES, Block, MapLine, found_p
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..options.idmaps import IdMap
+    from ..options.request import Request
 
 FIRST_SUBORDINATE = 100000  # what usermod(8) begins with, and how many it gives
 SUBORDINATE_COUNT = 65536
@@ -28,6 +29,7 @@ WRAPPERS_OF_NIXOS = "/run/wrappers/bin"  # where programs have the power that th
 SUBORDINATE_FILES = {"uid": "/etc/subuid", "gid": "/etc/subgid"}
 CAPABILITIES = {"uid": ("CAP_SETUID", CAP_SETUID), "gid": ("CAP_SETGID", CAP_SETGID)}
 OPTIONS = {"uid": "map-users", "gid": "map-groups"}
+SINGLE_MAPS = ("map-root-user", "map-current-user", "map-user", "map-group")
 
 # How newuidmap is installed, by the ID of os-release(5)
 INSTALLING = {
@@ -428,9 +430,8 @@ def root_cannot_map_itself(context: FailureContext) -> Hint | None:
     refused = context.failure.errno in (EPERM, EACCES)
     if not refused or context.request.users.caller != 0 or not context.path.endswith("uid_map"):
         return None
-    names = ("map-root-user", "map-current-user", "map-user", "map-group")
     needs_id = context.request.uid is not None or context.request.gid is not None
-    unmapped = context.line("-U", without=names)
+    unmapped = context.line("-U", without=SINGLE_MAPS)
     return Hint(
         "this root has no CAP_SETFCAP, without which it cannot map user 0: leave the map out",
         type=(None if needs_id else context.offer(unmapped),),
@@ -507,12 +508,10 @@ def id_is_not_mapped(context: FailureContext) -> Hint | None:
     if wanted is None or not context.asks(CLONE_NEWUSER):
         return None
     word = "user" if is_user else "group"
-    inside = [(id_map.single, 1)] if id_map.is_single else []
-    if id_map.needs_mapper:
-        inside = [(block.inner, block.count) for block in joined_ranges(id_map)]
-    if any(start is not None and start <= wanted < start + count for start, count in inside):
+    inside = _ids_inside(id_map)
+    if any(start <= wanted < start + count for start, count in inside):
         return None
-    here = ", ".join(_ids(start, count) for start, count in inside if start is not None) or "no one"
+    here = ", ".join(_ids(start, count) for start, count in inside) or "no one"
     command = None
     if not id_map.needs_mapper:
         command = context.offer(context.line(last=(f"--map-{word}={wanted}",)))
@@ -520,6 +519,35 @@ def id_is_not_mapped(context: FailureContext) -> Hint | None:
         f"{word} {wanted} is not mapped in the new user namespace; {here} is",
         type=(command,),
     )
+
+
+def binary_formats_need_root(context: FailureContext) -> Hint | None:
+    """They belong to user and group 0 of the new user namespace, if there are such: EACCES."""
+    if not context.asks(CLONE_NEWUSER) or has_root(context.request):
+        return None
+    request = context.request
+    has_ranges = request.users.needs_mapper or request.groups.needs_mapper
+    return Hint(
+        "without user and group 0 in the new user namespace nobody can add a binary format there",
+        type=(None if has_ranges else context.offer(context.line("-r", without=SINGLE_MAPS)),),
+    )
+
+
+def has_root(request: Request) -> bool:
+    """Return whether user and group 0 are mapped in the new user namespace."""
+    return all(
+        any(start == 0 for start, _ in _ids_inside(id_map))
+        for id_map in (request.users, request.groups)
+    )
+
+
+def _ids_inside(id_map: IdMap) -> list[tuple[int, int]]:
+    """Return what is mapped in the new user namespace: the first id and the count of each range."""
+    if id_map.needs_mapper:
+        inside = [(block.inner, block.count) for block in joined_ranges(id_map)]
+    else:
+        inside = [(id_map.single, 1)]
+    return [(start, count) for start, count in inside if start is not None]
 
 
 def _ids(start: int, count: int) -> str:

@@ -93,6 +93,7 @@ RULES: tuple[Rule, ...] = (
     ("helper", ANY, "newgidmap", (maps.tool_refuses,)),
     ("open", (ENOENT,), "_map", (files.proc_is_missing,)),
     ("open", (ENOENT,), "/setgroups", (files.proc_is_missing,)),
+    ("open", (EACCES,), "/register", (maps.binary_formats_need_root,)),
     ("open", (EROFS,), "_map", (files.proc_is_read_only,)),
     ("open", (EROFS,), "/setgroups", (files.proc_is_read_only,)),
     ("write", REFUSED, "/proc/self/setgroups", (maps.setgroups_is_decided,)),
