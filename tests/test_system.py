@@ -290,7 +290,7 @@ def test_mount_points_are_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert probes.is_no_mount_point("/") is None
 
 
-@needs("root", "pidfds")
+@needs("root", "setns by a pidfd")
 def test_a_chroot_is_looked_for_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probes, "is_there", lambda path: False)
     assert probes.is_in_chroot() is False

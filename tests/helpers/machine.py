@@ -118,7 +118,9 @@ KERNEL: dict[str, Callable[[], bool]] = {
     "time namespaces": lambda: os.path.exists("/proc/self/ns/time"),
     "cgroup namespaces": lambda: os.path.exists("/proc/self/ns/cgroup"),
     "binfmt_misc in a user namespace": lambda: _works(BINFMT_MISC),
-    "pidfds": lambda: _works("os.pidfd_open(os.getpid())"),
+    "setns by a pidfd": lambda: _works(
+        f"assert library.setns(os.pidfd_open(os.getpid()), {CLONE_NEWNS}) == 0"
+    ),
     "child lists": lambda: os.path.exists(f"/proc/self/task/{os.getpid()}/children"),
 }
 INSTALLATIONS: dict[str, Callable[[], bool]] = {
