@@ -117,11 +117,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
                 self._start(plan)
             self.args = args
         except BaseException as error:
-            try:
-                self._kill_and_reap()
-            except BaseException:  # as in run()
-                self._kill_and_reap()
-                raise
+            self._kill_and_reap()
             if isinstance(error, LaunchError):
                 error.find_hint = partial(find_hint, plan.options, plan.argv)
             raise
@@ -347,6 +343,13 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
 
     def _kill_and_reap(self) -> None:
         """Leave nothing of a launch that failed or was interrupted."""
+        try:
+            self._kill_and_reap_once()
+        except BaseException:  # after a timeout, say, a signal handler's
+            self._kill_and_reap_once()
+            raise
+
+    def _kill_and_reap_once(self) -> None:
         if self._child_created:
             if self.returncode is None:
                 # An exception can have left the old one locked.
@@ -396,11 +399,7 @@ def run(
         stdout, stderr = process.communicate(input, left)
         status = process.poll()
     except BaseException as error:
-        try:
-            process._kill_and_reap()
-        except BaseException:  # after a timeout, say, a signal handler's
-            process._kill_and_reap()
-            raise
+        process._kill_and_reap()
         if isinstance(error, TimeoutExpired) and (
             error.cmd is args or error.timeout is process._deadline
         ):  # else a signal handler has raised it, about another program
