@@ -59,9 +59,10 @@ try:
         link = posix.readlink(script)
         script = link if link[0] == "/" else script.rpartition("/")[0] + "/" + link
 except OSError:
-    library = script.rpartition("/")[0] + "/../lib/python3"
+    prefix = script.rpartition("/")[0] + "/.."
+library = prefix + "/lib/python3"
 tag = sys.implementation.cache_tag
-own = library + "." + tag[9:]  # such as 13 of cpython-313
+own = library + "." + tag[9:]  # such as 13t of cpython-313t
 """
 
 # What follows is within the quotes, so it has no backslash and no three of them.
@@ -95,7 +96,7 @@ FAIL = """\
 # Where pip installs, where Debian does, where pip does so on Debian, on Fedora, and with --target
 PLACES = (
     'own + "/site-packages", library + "/dist-packages", own.rstrip("t") + "/dist-packages", '
-    'library[:-11] + sys.platlibdir + own[len(library) - 8 :] + "/site-packages", library[:-12]'
+    'prefix + "/" + sys.platlibdir + "/python3." + tag[9:] + "/site-packages", prefix'
 )
 
 SEARCH = """\
