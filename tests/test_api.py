@@ -1165,6 +1165,7 @@ def test_importing_the_package_is_almost_free() -> None:
 
 def test_names_of_the_package() -> None:
     assert {"run", "Popen", "unshare", "LaunchError"} <= set(dir(pyunshare))
+    assert {name for name in vars(pyunshare.Popen) if name[0] != "_"} <= {*dir(subprocess.Popen)}
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = pyunshare.nothing  # type: ignore[attr-defined]
 

@@ -100,7 +100,7 @@ async def create_subprocess_exec(
                 transport.close()  # which kills the program
                 await transport._wait()  # until the loop has let go of the pipes
         elif race.is_won_by(CALLER):
-            process.cancel_start()
+            process._cancel_start()
             if not isinstance(error, GeneratorExit):  # where nobody could wait
                 await asyncio.wait([starting])
         else:

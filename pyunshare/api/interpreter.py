@@ -87,7 +87,7 @@ def begin(
     process._child_created = True
     theirs.close()
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # told later
-        send_job(ours, job, files, partial(process.wait_for, blocked=plan.blocked))
+        send_job(ours, job, files, partial(process._wait_for, blocked=plan.blocked))
 
 
 @cache

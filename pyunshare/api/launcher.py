@@ -141,7 +141,7 @@ class Launcher:
         Raises UnavailableError where the Launcher has ended, the kernel makes no copies, or they
         differ from this process in what a program inherits.
         """
-        wait = partial(process.wait_for, blocked=plan.blocked)
+        wait = partial(process._wait_for, blocked=plan.blocked)
         with self._own_directory(plan.status, job, files):
             first, *others = records_of(job, files, [theirs.fileno()])
             try:

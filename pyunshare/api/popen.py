@@ -111,7 +111,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
     def __init__(self, args: Any, *positional: Any, **keywords: Any) -> None:
         plan = Plan.__new__(Plan)
         try:
-            with launch_errors(), _lines_awaited_by(partial(self.wait_for, event=select.POLLIN)):
+            with launch_errors(), _lines_awaited_by(partial(self._wait_for, event=select.POLLIN)):
                 plan.__init__(args, positional, keywords)  # type: ignore[misc]
             with launch_errors():
                 self._start(plan)
@@ -172,7 +172,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
             self._channel = ours
             with contextlib.closing(theirs):
                 self._begin = partial(self._begin_job, plan, begin, ours, theirs)
-                start = partial(self.start_child, plan.argv, plan.keywords)
+                start = partial(self._start_child, plan.argv, plan.keywords)
                 try:
                     self._keeper = call_uninterrupted(start, self._give_up, keep)
                 except UnavailableError:
@@ -182,7 +182,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
             self._wait_for_program(plan, ours, STARTED if begin is begin_in_copy else b"")
         return True
 
-    def start_child(self, argv: list[Any], keywords: Mapping[str, Any]) -> None:
+    def _start_child(self, argv: list[Any], keywords: Mapping[str, Any]) -> None:
         """Have subprocess start a child, perhaps once more after a try that failed."""
         vars(self).pop("_devnull", None)  # which that has closed
         SubprocessPopen.__init__(self, argv, **keywords)
@@ -219,7 +219,7 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
                     plan.blocked = [*blocked]
                     become = partial(call_and_become_program, plan, fd, os.getpid())
                     keywords = {**plan.keywords, "executable": plan.name, "env": plan.env}
-                    self.start_child(plan.argv, {**keywords, "preexec_fn": become})
+                    self._start_child(plan.argv, {**keywords, "preexec_fn": become})
             finally:
                 os.close(fd)
             # Like subprocess, take it for the program that the function ends, or closes the socket
@@ -253,9 +253,9 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
 
     def _wait_until_closed(self, channel: _socket.socket) -> None:
         """Wait until nobody has the other end any more, and for nothing else that could be read."""
-        self.wait_for(channel, 0)
+        self._wait_for(channel, 0)
 
-    def wait_for(self, file: Any, event: int, blocked: Iterable[int] | None = None) -> None:
+    def _wait_for(self, file: Any, event: int, blocked: Iterable[int] | None = None) -> None:
         """Wait for an event of a file: one of select.poll().
 
         Raises what gives the launch up: TimeoutExpired when the deadline is over, LaunchError where
@@ -308,13 +308,13 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
 
     # ---- how it is ended ------------------------------------------------------------------------
 
-    def cancel_start(self) -> None:
+    def _cancel_start(self) -> None:
         """Have a launch fail that another thread waits for."""
         self._is_cancelled = True
 
     def _give_up(self) -> None:
         """Have a launch end that another thread begins."""
-        self.cancel_start()
+        self._cancel_start()
         self._kill()
 
     def _kill(self) -> None:

@@ -128,7 +128,7 @@ def start_child(process: Popen, argv: list[Any], keywords: Mapping[str, Any]) ->
             given["cwd"] = "."
         elif umask := field(own_status(), "Umask"):
             given.setdefault("umask", int(umask, 8))
-    process.start_child(argv, given)
+    process._start_child(argv, given)
 
 
 class NotStarted(BaseException):
