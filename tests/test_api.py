@@ -594,7 +594,7 @@ def test_no_hint(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for place, name, value in [
         (sys, "executable", ""),
-        (hint, "send_job", refuse),
+        (hint, "send", refuse),
         (job, "__version__", "0.0.1"),
     ]:
         with monkeypatch.context() as patched:

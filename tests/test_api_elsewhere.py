@@ -30,7 +30,7 @@ from pyunshare.api import (
 )
 from pyunshare.api import launcher as launchers
 from pyunshare.api import popen as interface
-from pyunshare.api.job import records_of, send
+from pyunshare.api.job import is_sent, records_of
 from pyunshare.api.status import EXECUTING, REFUSED, STARTED, Reporter, fields_of, make_channel
 from pyunshare.errors import Failure
 from tests.helpers import support
@@ -314,7 +314,7 @@ def test_a_caller_that_ends_while_it_sends_a_job() -> None:
             os._exit(9)
         first, *others = records_of({"argv": ["x" * (1 << 20)]}, [], [])
         assert others
-        send(ours, *first)
+        assert is_sent(ours, *first)
         ours.shutdown(socket.SHUT_RDWR)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
 

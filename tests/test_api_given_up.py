@@ -68,6 +68,16 @@ def by_interrupt(**given: Any) -> None:
         run_with_alarm(signal.default_int_handler, **given)
 
 
+def by_os_error(**given: Any) -> None:
+    """Give a launch up by an exception that many handlers raise, and that is an OSError."""
+
+    def expire(*_: object) -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        run_with_alarm(expire, **given)
+
+
 def by_cancellation(**given: Any) -> None:
     """Give a launch up from asyncio."""
 
@@ -78,7 +88,7 @@ def by_cancellation(**given: Any) -> None:
     asyncio.run(main())
 
 
-each_end = pytest.mark.parametrize("end", [by_timeout, by_interrupt, by_cancellation])
+each_end = pytest.mark.parametrize("end", [by_timeout, by_interrupt, by_os_error, by_cancellation])
 
 
 # ---- timeouts -----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 
 from .exceptions import LaunchError
 from .interpreter import start_interpreter
-from .job import receive, send_job
+from .job import receive, records_of, send
 from .kwargs import Given, as_argv
 from .status import make_channel
 
@@ -34,7 +34,7 @@ def find_hint(options: list[Given], argv: list[Any], error: LaunchError) -> str 
         except OSError:  # no interpreter
             return None
         try:
-            send_job(ours, job, [])
+            send(ours, records_of(job, []))
             return os.fsdecode(receive(ours, 0)) or None
         except OSError:  # another version
             return None

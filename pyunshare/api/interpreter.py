@@ -12,7 +12,7 @@ from subprocess import DEVNULL
 from typing import TYPE_CHECKING, Any
 
 from .exceptions import launch_error
-from .job import send_job
+from .job import records_of, send
 from .original import SubprocessPopen
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def begin(
     process._child_created = True
     theirs.close()
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # told later
-        send_job(ours, job, files, partial(process._wait_for, blocked=plan.blocked))
+        send(ours, records_of(job, files), partial(process._wait_for, blocked=plan.blocked))
 
 
 @cache

@@ -102,29 +102,33 @@ def records_of(
         data, files = data[LONGEST_PART:], files[MOST_FILES:]
 
 
-def send(channel: _socket.socket, data: bytes, files: list[int], wait: Wait | None = None) -> None:
-    """Send a record. Raises OSError, BrokenPipeError where the other process has ended.
+def is_sent(channel: _socket.socket, data: bytes, files: list[int]) -> bool:
+    """Send a record, where there is room for it.
 
-    Where that process does not keep up, ``wait`` waits for an event of the channel, if it is given.
+    Raises OSError, BrokenPipeError where the other process has ended.
     """
-    flags = _socket.MSG_DONTWAIT if wait else 0
     rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", files))
-    while True:
-        try:
-            channel.sendmsg([data or b"\n"], [rights] if files else [], flags)
-            return
-        except BlockingIOError:
-            if not wait:
-                raise
-            wait(channel, select.POLLOUT)
+    try:
+        channel.sendmsg([data or b"\n"], [rights] if files else [], _socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    return True
 
 
-def send_job(
-    channel: _socket.socket, job: Mapping[str, Any], files: list[int], wait: Wait | None = None
+def wait_for(channel: _socket.socket, event: int) -> None:
+    """Wait for an event of a channel: one of select.poll()."""
+    poll = select.poll()
+    poll.register(channel, event)
+    poll.poll()
+
+
+def send(
+    channel: _socket.socket, records: Iterable[tuple[bytes, list[int]]], wait: Wait = wait_for
 ) -> None:
-    """Send a job. Raises OSError as send() does."""
-    for record in records_of(job, files):
-        send(channel, *record, wait)
+    """Send records. Raises OSError as is_sent() does, and what ``wait`` raises."""
+    for record in records:
+        while not is_sent(channel, *record):
+            wait(channel, select.POLLOUT)
 
 
 def receive(channel: _socket.socket, flags: int) -> bytes:

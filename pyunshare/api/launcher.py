@@ -17,7 +17,7 @@ from ..launch.steps import require_c_library
 from .caller import field, own_status
 from .exceptions import launch_error, launch_errors
 from .interpreter import start_interpreter
-from .job import Wait, receive, records_of, send
+from .job import Wait, is_sent, receive, records_of, send
 from .original import SubprocessPopen
 from .plan import Plan
 from .popen import Popen, run
@@ -144,14 +144,11 @@ class Launcher:
         wait = partial(process._wait_for, blocked=plan.blocked)
         with self._own_directory(plan.status, job, files):
             first, *others = records_of(job, files, [theirs.fileno()])
-            try:
-                send(self._control, *first, wait)
-            except OSError:
-                raise UnavailableError from None
+            while not self._is_taken(*first):
+                wait(self._control, select.POLLOUT)
             theirs.close()
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # told later
-                for record in others:
-                    send(ours, *record, wait)
+                send(ours, others, wait)
             process.pid = self._pid_at(ours, plan, wait)
             process._child_created = True
 
@@ -172,6 +169,13 @@ class Launcher:
             yield
         finally:
             os.close(directory)
+
+    def _is_taken(self, data: bytes, files: list[int]) -> bool:
+        """Send the beginning of a job, where there is room for it."""
+        try:
+            return is_sent(self._control, data, files)
+        except OSError:
+            raise UnavailableError from None
 
     def _pid_at(self, ours: _socket.socket, plan: Plan, wait: Wait) -> int:
         """Return the id of the process at the other end.
