@@ -439,13 +439,18 @@ def test_asyncio_where_the_loop_starts_no_more_threads() -> None:
     asyncio.run(main())
 
 
-def test_asyncio_given_up_where_nobody_awaits_it() -> None:
-    """The coroutine is closed, which can wait for nothing."""
+@pytest.mark.parametrize("steps", [1, 2])
+def test_asyncio_given_up_where_nobody_awaits_it(steps: int) -> None:
+    """The coroutine is closed, which can wait for nothing: neither the start nor the pipes."""
     loop = asyncio.new_event_loop()
 
     async def main() -> None:
         start = pyunshare.create_subprocess_exec("sleep", "60", uts=True)
-        start.send(None)
+        awaited: Any = start.send(None)
+        for _ in range(steps - 1):
+            while not awaited.done():
+                await asyncio.sleep(0.01)
+            awaited = start.send(None)
         start.close()
 
     try:

@@ -93,7 +93,10 @@ async def create_subprocess_exec(
         await asyncio.shield(transport.connected)
     except BaseException as error:
         starting.add_done_callback(lambda future: future.cancelled() or future.exception())
-        if transport:
+        if isinstance(error, GeneratorExit) and transport:  # nobody awaits this any more
+            transport.close()
+            process.wait()
+        elif transport:
             try:
                 await transport.connected
             finally:
@@ -101,7 +104,7 @@ async def create_subprocess_exec(
                 await transport._wait()  # until the loop has let go of the pipes
         elif race.is_won_by(CALLER):
             process._cancel_start()
-            if not isinstance(error, GeneratorExit):  # where nobody could wait
+            if not isinstance(error, GeneratorExit):
                 await asyncio.wait([starting])
         else:
             process._kill_and_reap()
