@@ -40,8 +40,7 @@ pytestmark = needs("root", "child lists", "user namespaces")
 BACKENDS = ["copy", "interpreter", "launcher"]
 PR_SET_DUMPABLE = 4
 MANY_FILES = 1024
-# A user with no other process: not even those of tests that run in a container
-ORDINARY = random.randrange(100_000, 1 << 30)
+ORDINARY = support.unused_id()
 # Have launches in a Python of their own done by an interpreter, for it is too large to be copied
 TOO_LARGE = "from pyunshare.api import caller; caller.MOST_PAGE_TABLES = -1\n"
 

@@ -7,7 +7,6 @@ import json
 import os
 import posix
 import pwd
-import random
 import shutil
 import signal
 import subprocess
@@ -307,7 +306,7 @@ def test_who_is_tried_beside_root(monkeypatch: pytest.MonkeyPatch) -> None:
 # ---- safety -------------------------------------------------------------------------------------
 
 # Nobody else is: what is done to this user's processes must not meet those of other tests.
-SPIED_ON = support.User("spied-on", *[random.randrange(100_000, 1 << 30)] * 2)
+SPIED_ON = support.User("spied-on", *[support.unused_id()] * 2)
 
 # A process of the user whom root's check-up tries: it looks into each process of that user, and
 # takes and writes to what they have open; or it only stops them.

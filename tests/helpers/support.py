@@ -11,6 +11,7 @@ import ctypes
 import errno
 import functools
 import os
+import random
 import re
 import select
 import shlex
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple, TypeVar, Union
 
 from pyunshare.errors import Failure
+from pyunshare.options.accounts import mapped_ids
 from pyunshare.options.option import OPTIONS, Option
 from pyunshare.options.parser import take_options
 
@@ -129,6 +131,16 @@ ROOT = User("root", 0, 0)
 WITH_SUBORDINATE_IDS = User("pyunshare-with", 61001, 61001, (61001, 61010))
 WITHOUT_SUBORDINATE_IDS = User("pyunshare-without", 61002, 61002, (61002,))
 UNKNOWN = User("?", 61003, 61003, known=False)
+
+
+def unused_id() -> int:
+    """Of a user without a process, even of other tests on this machine or in a container on it.
+
+    In a container there may be some 65536 ids only.
+    """
+    most = max(start + count for start, count in mapped_ids("uid"))
+    return random.randrange(61_100, min(most, 1 << 30))
+
 
 SUBORDINATE_START = {ROOT.uid: 100000, WITH_SUBORDINATE_IDS.uid: 300000}
 SUBORDINATE_COUNT = 65536
