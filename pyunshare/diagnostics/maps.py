@@ -544,10 +544,8 @@ def has_root(request: Request) -> bool:
 def _ids_inside(id_map: IdMap) -> list[tuple[int, int]]:
     """Return what is mapped in the new user namespace: the first id and the count of each range."""
     if id_map.needs_mapper:
-        inside = [(block.inner, block.count) for block in joined_ranges(id_map)]
-    else:
-        inside = [(id_map.single, 1)]
-    return [(start, count) for start, count in inside if start is not None]
+        return [(block.inner, block.count) for block in joined_ranges(id_map)]
+    return [] if id_map.single is None else [(id_map.single, 1)]
 
 
 def _ids(start: int, count: int) -> str:
