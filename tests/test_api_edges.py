@@ -787,7 +787,7 @@ def test_launches_of_an_isolated_subinterpreter() -> None:
 
 
 @pytest.mark.parametrize("become", ["setuid", "seteuid"])
-@pytest.mark.parametrize("more", [{}, {"close_fds": False}], ids=str)
+@pytest.mark.parametrize("more", [{}, {"close_fds": False}, {"umask": -1}], ids=str)
 def test_from_a_directory_that_cannot_be_entered(
     become: str, more: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -126,8 +126,8 @@ def start_child(process: Popen, argv: list[Any], keywords: Mapping[str, Any]) ->
     if given.get("cwd") is None:
         if os.access(".", os.X_OK, effective_ids=True):
             given["cwd"] = "."
-        elif umask := field(own_status(), "Umask"):
-            given.setdefault("umask", int(umask, 8))
+        elif given.get("umask", -1) == -1 and (umask := field(own_status(), "Umask")):
+            given["umask"] = int(umask, 8)
     process._start_child(argv, given)
 
 
