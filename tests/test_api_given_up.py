@@ -95,7 +95,7 @@ each_end = pytest.mark.parametrize("end", [by_timeout, by_interrupt, by_os_error
 
 
 @each_backend
-@pytest.mark.parametrize("timeout", [math.inf, math.nan, 1e300, 1 << 70], ids=str)
+@pytest.mark.parametrize("timeout", [math.inf, 1e300, 1 << 70], ids=str)
 def test_a_timeout_that_never_comes(timeout: float, way: dict[str, Any]) -> None:
     assert subprocess.run(["true"], timeout=timeout, check=False).returncode == 0
     assert pyunshare.run(["true"], timeout=timeout, **way).returncode == 0
