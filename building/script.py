@@ -33,8 +33,8 @@ main()
 
 # Where pip and the like install: compiled when it was built, beside the source
 LOAD_COMPILED = """\
-    loader = SourcelessFileLoader("amalgamation", directory + "/amalgamation." + tag)
-    code = loader.get_code("amalgamation")
+    path = directory + "/amalgamation." + tag
+    code = SourcelessFileLoader("amalgamation", path).get_code("amalgamation")
 """
 
 # Where a distribution installs: compiled by its own tools, as root
@@ -59,8 +59,7 @@ try:
         link = posix.readlink(script)
         script = link if link[0] == "/" else script.rpartition("/")[0] + "/" + link
 except OSError:
-    prefix = script.rpartition("/")[0] + "/.."
-library = prefix + "/lib/python3"
+    library = script.rpartition("/")[0] + "/../lib/python3"
 tag = sys.implementation.cache_tag
 own = library + "." + tag[9:]  # such as 13t of cpython-313t
 """
@@ -96,7 +95,8 @@ FAIL = """\
 # Where pip installs, where Debian does, where pip does so on Debian, on Fedora, and with --target
 PLACES = (
     'own + "/site-packages", library + "/dist-packages", own.rstrip("t") + "/dist-packages", '
-    'prefix + "/" + sys.platlibdir + "/python3." + tag[9:] + "/site-packages", prefix'
+    'script.rpartition("/")[0] + "/../" + sys.platlibdir + "/python3." + tag[9:] + '
+    '"/site-packages", script.rpartition("/")[0] + "/.."'
 )
 
 SEARCH = """\
