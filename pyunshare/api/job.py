@@ -24,7 +24,7 @@ from .status import LONGEST_RECORD
 
 MARSHAL_VERSION = 2  # which all versions of CPython have
 
-Wait = Callable[[_socket.socket, int], None]
+Wait = Callable[[_socket.socket, int], object]
 
 LARGEST_INT = (1 << 31) - 1
 LARGEST_GID = (1 << 32) - 1
@@ -115,11 +115,11 @@ def is_sent(channel: _socket.socket, data: bytes, files: list[int]) -> bool:
     return True
 
 
-def wait_for(channel: _socket.socket, event: int) -> None:
-    """Wait for an event of a channel: one of select.poll()."""
+def wait_for(file: Any, event: int, seconds: float | None = None) -> bool:
+    """Return whether a file has an event, one of select.poll(), within some seconds if given."""
     poll = select.poll()
-    poll.register(channel, event)
-    poll.poll()
+    poll.register(file, event)
+    return bool(poll.poll(None if seconds is None else 1000 * seconds))
 
 
 def send(

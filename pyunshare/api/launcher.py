@@ -17,7 +17,7 @@ from ..launch.steps import require_c_library
 from .caller import field, own_status
 from .exceptions import launch_error, launch_errors
 from .interpreter import start_interpreter
-from .job import Wait, is_sent, receive, records_of, send
+from .job import Wait, is_sent, receive, records_of, send, wait_for
 from .original import SubprocessPopen
 from .plan import Plan
 from .popen import Popen, run
@@ -94,7 +94,7 @@ class Launcher:
                 if self._process:
                     self._process.send_signal(signal.SIGCONT)
                 self._control.shutdown(_socket.SHUT_WR)  # though forked children have it, too
-                while _can_read(self._control, PATIENCE):
+                while wait_for(self._control, select.POLLIN, PATIENCE):
                     unused = receive(self._control, 0)
                     if not unused:
                         break
@@ -183,7 +183,7 @@ class Launcher:
         It comes at once, and nothing is to come between. The Launcher of which it does not come may
         be stopped, and is of no use any more when the launch is given up.
         """
-        if not _can_read(ours, BEGINNING):
+        if not wait_for(ours, select.POLLIN, BEGINNING):
             try:
                 wait(ours, select.POLLIN)
             except BaseException:
@@ -202,13 +202,6 @@ class Launcher:
         """Stay the parent of what is to die with this process, and not with a thread of it."""
         for pid in self._kept:  # which may grow as long as the first one is there
             stay_until_end(pid)
-
-
-def _can_read(channel: _socket.socket, patience: float) -> bool:
-    """Return whether something, or the end, can be read within some seconds."""
-    poll = select.poll()
-    poll.register(channel, select.POLLIN)
-    return bool(poll.poll(1000 * patience))
 
 
 def _own_state(status: str) -> tuple[Any, ...]:

@@ -37,7 +37,7 @@ from .copies import call_and_become_program
 from .exceptions import LaunchError, launch_error, launch_errors
 from .hint import find_hint
 from .interpreter import begin as begin_in_interpreter
-from .job import job_and_files, receive
+from .job import job_and_files, receive, wait_for
 from .original import SubprocessPopen
 from .plan import Plan
 from .processes import children, kill_tree
@@ -262,11 +262,9 @@ class Popen(SubprocessPopen):  # type: ignore[type-arg]
         another thread cancels it, and what signal handlers raise, while no signals but those
         ``blocked`` are.
         """
-        poll = select.poll()
-        poll.register(file, event)
         left: float = 0
         with signals_blocked(blocked) if blocked is not None else contextlib.nullcontext():
-            while not poll.poll(1000 * left):
+            while not wait_for(file, event, left):
                 left = self._time_to_wait()
 
     def _time_to_wait(self) -> float:
