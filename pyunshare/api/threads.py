@@ -65,8 +65,9 @@ def signals_blocked(numbers: Iterable[int] | None = None) -> Iterator[set[int]]:
     """
     before = blocked_signals()
     try:
-        all_of_them = _signal.valid_signals()
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, all_of_them if numbers is None else numbers)
+        if numbers is None:
+            numbers = _signal.valid_signals()
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, numbers)
         yield before
     finally:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
