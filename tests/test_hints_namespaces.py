@@ -391,7 +391,8 @@ def test_without_new_privileges_root_is_out_of_reach() -> None:
 
 def test_no_further_process() -> None:
     """RLIMIT_NPROC is for users other than root."""
-    user = User("?", 61099, 61099, known=False)  # who has no other processes
+    uid = support.unused_id()
+    user = User("?", uid, uid, known=False)
     told = tell("-rf", "true", user=user, conditions=["limit=6:1:1"])
     assert told.messages == [f"{NAME}: fork failed: Resource temporarily unavailable"]
     assert told.cause == "there are as many processes as '`ulimit -u`' allows, 1"
