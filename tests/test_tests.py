@@ -1,4 +1,4 @@
-"""The tests themselves: their names, and that no option of the table lacks a comparison."""
+"""The tests themselves: their names, that each option is compared, and what a comparison allows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 from pyunshare.options.option import OPTIONS
 from tests import test_comparison
 from tests.helpers import support
+from tests.helpers.comparing import Observation, differences
 from tests.helpers.generating import NOT_IN_REFERENCE
 
 LONGEST_NAME = 10  # words; what it needs more for is the matter of a docstring
@@ -40,3 +41,14 @@ def test_every_option_is_compared_with_the_reference() -> None:
     # Those that the reference lacks, or has another text for, see test_differences.py
     others = {*NOT_IN_REFERENCE, "help", "version"}
     assert {option.name for option in OPTIONS} - used <= others
+
+
+def test_what_the_reference_may_not_see_yet() -> None:
+    kept = "pid:[N] /file rw - nsfs nsfs rw "
+    ours, theirs = (
+        Observation(0, "", "", {"mount": mounts}) for mounts in (("/ /", kept), ("/ /",))
+    )
+    assert differences(ours, theirs, ["/file"]) == []
+    for bound in ((), ["/other"]):
+        assert differences(ours, theirs, bound) == [f"mount: only the command has {kept!r}"]
+    assert differences(theirs, ours, ["/file"]) == [f"mount: only the reference has {kept!r}"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -152,8 +152,14 @@ def _relation(value: str, launcher: int) -> str:
     return {launcher: "launcher", os.getpid(): "caller"}.get(int(value), "another")
 
 
-def differences(command: Observation, reference: Observation) -> list[str]:
-    """What differs, one line for each field."""
+def differences(
+    command: Observation, reference: Observation, bound: Iterable[str] = ()
+) -> list[str]:
+    """What differs, one line for each field.
+
+    The reference lets the program begin while it still binds a namespace to a file: it may not see
+    that of these files.
+    """
     found = [
         f"{name}: reference {theirs!r}, command {ours!r}"
         for name, ours, theirs in (
@@ -176,11 +182,11 @@ def differences(command: Observation, reference: Observation) -> list[str]:
         found += [
             f"{key}: only the reference has {value!r}" for value in theirs if value not in ours
         ]
-        # The reference lets the program begin while it still binds a namespace to a file.
+        late = [value for path in bound for value in ours if f" {path} rw - nsfs " in value]
         found += [
             f"{key}: only the command has {value!r}"
             for value in ours
-            if value not in theirs and not (key == "mount" and " - nsfs " in value)
+            if value not in (*theirs, *late)
         ]
         if sorted(ours) == sorted(theirs):
             found.append(f"{key}: another order: reference {theirs}, command {ours}")
@@ -227,7 +233,7 @@ def both(
 def assert_same(options: Sequence[Word], **given: Any) -> Observation:
     """Assert that both show the same; return it. What is given goes to ``both``."""
     command, reference = both(options, **given)
-    found = differences(command, reference)
+    found = differences(command, reference, (given.get("values") or {}).values())
     line = " ".join(os.fsdecode(word) for word in options)
     assert not found, "\n".join([f"{support.NAME} {line}", *found])
     return command
